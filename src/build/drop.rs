@@ -1,0 +1,124 @@
+//! The end of a build. Nothing is dropped but what the ledger owns: its row, the OID, the owner
+//! and the stamp inside must all agree; a look-alike name is never enough.
+
+use super::{Database, allow_connections, end_sessions, find_database, find_database_by_oid};
+use crate::crashpoint;
+use crate::ledger::{Build, Ledger, State};
+use crate::postgres::{Server, quote_ident};
+use anyhow::{Context, Result};
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
+
+/// What became of a database that was to be dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fate {
+    Dropped,
+    /// There was none.
+    Absent,
+    /// Somebody is connected; it stays until next time.
+    InUse,
+    /// It is not, or not surely, the ledger's own.
+    NotOurs(String),
+}
+
+/// Drops what is left of a build that came to nothing, and records it.
+pub async fn sweep(ledger: &Ledger, server: &Server, build: &Build) -> Result<Fate> {
+    let fate = drop_database(ledger, server, build, true).await?;
+    match &fate {
+        Fate::Dropped => ledger.event(&build.dataset, Some(build.id), "swept", &build.name).await?,
+        Fate::Absent => {}
+        Fate::InUse => tracing::warn!(build = %build.name, "leftover is in use; it will be dropped later"),
+        Fate::NotOurs(why) => {
+            tracing::warn!(build = %build.name, "leftover is not dropped: {why}");
+        }
+    }
+    Ok(fate)
+}
+
+/// Drops a build's database if it is surely ours. `end` ends its sessions first; without it a
+/// database in use is left alone.
+pub async fn drop_database(ledger: &Ledger, server: &Server, build: &Build, end: bool) -> Result<Fate> {
+    let by_oid = match build.database_oid {
+        Some(oid) => find_database_by_oid(ledger, oid).await?,
+        None => find_database(ledger, &build.name).await?,
+    };
+    let Some(database) = by_oid else { return Ok(Fate::Absent) };
+    if database.name != build.name {
+        return Ok(Fate::NotOurs(format!("its database is called `{}` now", database.name)));
+    }
+    if !database.owned {
+        return Ok(Fate::NotOurs(format!("`{}` belongs to another role", database.name)));
+    }
+    // A drop that was cut short leaves a database that nobody can look into, only drop.
+    if database.connection_limit != -2
+        && let Some(why) = stranger(ledger, server, build, &database).await?
+    {
+        return Ok(Fate::NotOurs(why));
+    }
+    ledger.check_lock(&build.dataset).await?;
+    if end {
+        end_sessions(ledger, database.oid).await?;
+    }
+    crashpoint::reached(if end { "sweep.before_drop" } else { "retire.before_drop" });
+    for attempt in 0..3 {
+        let dropped = ledger
+            .session
+            .batch_execute(&format!("drop database {}", quote_ident(&build.name)))
+            .await;
+        match dropped {
+            Ok(()) => {
+                crashpoint::reached(if end { "sweep.after_drop" } else { "retire.after_drop" });
+                return Ok(Fate::Dropped);
+            }
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_DATABASE) => return Ok(Fate::Absent),
+            Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
+                if !end || attempt == 2 {
+                    return Ok(Fate::InUse);
+                }
+                end_sessions(ledger, database.oid).await?;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) => return Err(error).with_context(|| format!("drop `{}`", build.name)),
+        }
+    }
+    Ok(Fate::InUse)
+}
+
+/// Looks inside: the stamp must carry the ledger's nonce. A database that was created and not
+/// yet stamped is ours if its name was reserved and it holds nothing at all.
+async fn stranger(ledger: &Ledger, server: &Server, build: &Build, database: &Database) -> Result<Option<String>> {
+    if !database.allow_connections {
+        allow_connections(ledger, &database.name, true).await?;
+    }
+    let looked = look_inside(server, build).await;
+    if !database.allow_connections {
+        allow_connections(ledger, &database.name, false).await?;
+    }
+    looked
+}
+
+async fn look_inside(server: &Server, build: &Build) -> Result<Option<String>> {
+    let session = server.connect(&build.name, "look before dropping").await?;
+    let stamped: bool = session
+        .query_one("select to_regclass('overnight.build') is not null", &[])
+        .await?
+        .get(0);
+    if stamped {
+        let nonces = session.query("select nonce from overnight.build", &[]).await?;
+        let ours = nonces.iter().any(|row| row.get::<_, String>(0) == build.nonce);
+        return Ok((!ours).then(|| format!("the stamp inside `{}` is another one", build.name)));
+    }
+    let relations: i64 = session
+        .query_one(
+            "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')",
+            &[],
+        )
+        .await?
+        .get(0);
+    let unfinished = matches!(build.state, State::Creating | State::Loading | State::Failed);
+    if unfinished && relations == 0 {
+        return Ok(None);
+    }
+    Ok(Some(format!("`{}` holds {relations} relations and no stamp", build.name)))
+}

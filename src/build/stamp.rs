@@ -1,0 +1,84 @@
+//! The schema `overnight` inside a build, and who may read the build.
+
+use crate::ledger::Build;
+use crate::postgres::{Session, quote_ident};
+use crate::problem::Problem;
+use anyhow::{Context, Result, bail};
+use tokio_postgres::Client;
+
+/// Creates the stamp's tables and writes who this database is.
+pub async fn write_stamp(session: &Session, build: &Build) -> Result<()> {
+    session
+        .batch_execute(&format!("begin;{}", include_str!("stamp.sql")))
+        .await
+        .context("create the stamp")?;
+    session
+        .execute(
+            "insert into overnight.build
+                 (dataset, build, nonce, schema_version, tool_version, input_digest, created_at)
+             values ($1, $2, $3, $4, $5, $6, clock_timestamp())",
+            &[
+                &build.dataset,
+                &build.name,
+                &build.nonce,
+                &build.schema_version,
+                &env!("CARGO_PKG_VERSION"),
+                &build.input_digest,
+            ],
+        )
+        .await
+        .context("write the stamp")?;
+    session.batch_execute("commit").await.context("write the stamp")
+}
+
+/// Writes that the build passed every gate.
+pub async fn finish_stamp(client: &Client) -> Result<()> {
+    client
+        .execute("update overnight.build set verified_at = clock_timestamp()", &[])
+        .await
+        .context("write the verification into the stamp")?;
+    Ok(())
+}
+
+/// Gives the reader roles USAGE and SELECT on everything. CONNECT comes with the move of the
+/// alias, in its transaction.
+///
+/// # Errors
+/// Status 2 when a role does not exist.
+pub async fn grant_readers(client: &Client, readers: &[String]) -> Result<()> {
+    let schemas: Vec<String> = client
+        .query(
+            "select nspname::text from pg_namespace
+             where nspname !~ '^pg_' and nspname <> 'information_schema' order by 1",
+            &[],
+        )
+        .await?
+        .iter()
+        .map(|row| quote_ident(row.get(0)))
+        .collect();
+    for reader in readers {
+        let exists: bool = client
+            .query_one("select exists (select from pg_roles where rolname = $1)", &[reader])
+            .await?
+            .get(0);
+        if !exists {
+            bail!(
+                Problem::usage(format!("the reader role `{reader}` does not exist"))
+                    .hint(format!("create role {} login", quote_ident(reader)))
+            );
+        }
+        let role = quote_ident(reader);
+        for schema in &schemas {
+            client
+                .batch_execute(&format!(
+                    "grant usage on schema {schema} to {role};
+                     grant select on all tables in schema {schema} to {role};
+                     grant select on all sequences in schema {schema} to {role};
+                     grant execute on all functions in schema {schema} to {role}"
+                ))
+                .await
+                .with_context(|| format!("grant the reader role `{reader}` schema {schema}"))?;
+        }
+    }
+    Ok(())
+}

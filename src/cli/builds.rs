@@ -1,0 +1,47 @@
+//! `overnight builds`: every build that the ledger remembers.
+
+use super::{Desk, output};
+use crate::operation::inspect::builds;
+use crate::units::grouped;
+use anyhow::Result;
+use serde_json::{Value, json};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    dataset: String,
+}
+
+pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
+    let dataset = desk.dataset(&args.dataset)?;
+    let place = desk.workplace().await?;
+    let builds = builds(&place, &dataset.name).await?;
+    if desk.json {
+        let list: Vec<Value> = builds
+            .iter()
+            .map(|(build, role)| json!({"build": build, "role": role}))
+            .collect();
+        output::json(&json!({"dataset": dataset.name, "builds": list}))?;
+        return Ok(0);
+    }
+    let rows: Vec<Vec<String>> = builds
+        .iter()
+        .map(|(build, role)| {
+            let state = match (role, build.rolled_back_at.is_some()) {
+                (Some(role), false) => (*role).to_owned(),
+                (Some(role), true) => format!("{role}, rolled back"),
+                (None, true) => format!("{}, rolled back", build.state.word()),
+                (None, false) => build.state.word().to_owned(),
+            };
+            vec![
+                build.name.clone(),
+                state,
+                build.verified_at.clone().unwrap_or_default(),
+                build.rows_loaded.map_or_else(String::new, |rows| grouped(rows as u64)),
+                build.seconds.map_or_else(String::new, |seconds| format!("{seconds:.1}")),
+                build.failure.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    output::line(&output::table(&["build", "state", "verified", "rows", "seconds", "failure"], &rows))?;
+    Ok(0)
+}

@@ -1,0 +1,79 @@
+//! SIGINT and SIGTERM: stop in order, leave nothing behind, within ten seconds.
+//!
+//! The first signal drops the work under way, at any point but in the middle of moving the
+//! alias, and then repairs as the next start would. A second signal ends at once: the next start
+//! repairs then.
+
+use crate::dataset::Dataset;
+use crate::operation::Workplace;
+use crate::rotate::MOVING;
+use anyhow::{Context, Result};
+use std::future::Future;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Time for the repair; cancelling, ending and dropping take a fraction of it.
+const CLEAN_UP_LIMIT: Duration = Duration::from_secs(8);
+
+/// How guarded work ended.
+pub enum Ended<T> {
+    Done(T),
+    /// Stopped by this signal; nothing half-done is left, or the next start repairs it.
+    Stopped(u8),
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+        })
+    }
+
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
+        }
+    }
+}
+
+/// Runs work on a dataset until it is done or a signal comes.
+pub async fn guarded<T>(
+    place: &Workplace,
+    dataset: &Dataset,
+    work: impl Future<Output = Result<T>>,
+) -> Result<Ended<T>> {
+    let mut signals = Signals::listen()?;
+    let stopped = {
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => return done.map(Ended::Done),
+            number = async {
+                let number = signals.next().await;
+                super::output::message(&format!("stopping `{}`; nothing will be published", dataset.name));
+                // A move of the alias is short and is not cut in two.
+                drop(MOVING.lock().await);
+                number
+            } => number,
+        }
+    };
+    let repair = tokio::time::timeout(CLEAN_UP_LIMIT, place.clean_up(dataset, &super::env));
+    tokio::select! {
+        repaired = repair => match repaired {
+            Ok(Ok(())) => super::output::message("stopped; what was begun is swept"),
+            Ok(Err(error)) => super::output::message(&format!(
+                "stopped; the next start sweeps what was begun ({})",
+                crate::postgres::error::explain_chain(&error)
+            )),
+            Err(_) => super::output::message("stopped; the next start sweeps what was begun"),
+        },
+        _ = signals.next() => super::output::message("stopped at once; the next start sweeps what was begun"),
+    }
+    Ok(Ended::Stopped(128 + stopped))
+}

@@ -1,0 +1,45 @@
+//! Messages on stderr, with the time in UTC; below a progress bar they do not tear it.
+
+use super::screen;
+use std::io::{self, Write};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Starts logging. `-q` shows warnings, `-v` details of overnight, `-vv` of everything.
+pub fn start(verbose: u8, quiet: bool, color: bool) {
+    let default = match (quiet, verbose) {
+        (true, _) => "warn",
+        (false, 0) => "warn,overnight=info",
+        (false, 1) => "warn,overnight=debug",
+        (false, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_env("OVERNIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(verbose > 1)
+        .with_ansi(color)
+        .with_writer(Stderr)
+        .compact()
+        .init();
+}
+
+struct Stderr;
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Stderr;
+
+    fn make_writer(&'a self) -> Stderr {
+        Stderr
+    }
+}
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        screen::suspended(|| io::stderr().write_all(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

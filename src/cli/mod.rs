@@ -1,0 +1,238 @@
+//! The command line: what can be typed, and one file for each command.
+//!
+//! Stdout is data, stderr is messages. An error is printed once, here, with its whole chain.
+
+mod builds;
+mod check;
+mod hold;
+mod interrupt;
+mod log;
+mod output;
+mod plan;
+mod retire;
+mod rotate;
+mod run;
+mod screen;
+mod server;
+mod status;
+mod url;
+mod verify;
+
+use crate::config::{Config, Settings};
+use crate::dataset::Dataset;
+use crate::operation::Workplace;
+use crate::postgres::error::explain_chain;
+use crate::problem::{Problem, Status, hint_of, status_of};
+use anyhow::{Context, Result, bail};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Builds a fresh, verified, versioned Postgres database from raw files every night, and moves
+/// services onto it only when it is proven good.
+#[derive(Debug, Parser)]
+#[command(name = "overnight", version, arg_required_else_help = true, after_help = EXIT_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const EXIT_HELP: &str = "Exit status: 0 done · 1 the data said no, the alias is untouched · 2 usage or configuration · \
+3 S3, Postgres or the disk failed · 75 another run holds the lock · 128+n stopped by a signal";
+
+/// Flags of every command.
+#[derive(Debug, Clone, clap::Args)]
+struct Global {
+    /// Folder that holds sources/ and sql/; default: the nearest one
+    #[arg(long, global = true, env = "OVERNIGHT_PROJECT", value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true, env = "OVERNIGHT_JSON", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    json: bool,
+    /// More messages; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Only warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Colour on stderr
+    #[arg(long, global = true, env = "OVERNIGHT_COLOR", value_name = "WHEN", default_value = "auto", value_parser = ["auto", "always", "never"])]
+    color: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The nightly job: build, verify, and move the alias
+    Run(run::Args),
+    /// What a run would do; touches no alias
+    Plan(plan::Args),
+    /// Ask every gate of a build again
+    Verify(verify::Args),
+    /// Move the alias to a verified build
+    Rotate(rotate::RotateArgs),
+    /// Move the alias back to an earlier build and hold it there
+    Rollback(rotate::RollbackArgs),
+    /// Forbid moves of the alias until released
+    Hold(hold::HoldArgs),
+    /// Allow moves of the alias again
+    Release(hold::ReleaseArgs),
+    /// What is live, how old it is, what waits
+    Status(status::Args),
+    /// Every build that the ledger remembers
+    Builds(builds::Args),
+    /// Drop builds beyond retention, in two steps
+    Retire(retire::Args),
+    /// A connection URL for the alias
+    Url(url::Args),
+    /// Check the configuration, without a server
+    Check(check::Args),
+    /// The embedded server
+    Server(server::Args),
+}
+
+/// What every command gets.
+struct Desk {
+    config: Config,
+    json: bool,
+}
+
+impl Desk {
+    fn dataset(&self, name: &str) -> Result<Dataset> {
+        Dataset::read(&self.config.project, name)
+    }
+
+    async fn workplace(&self) -> Result<Workplace> {
+        Workplace::open(self.config.clone(), &env).await
+    }
+}
+
+/// The process's environment; the only place that hands it on.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Parses, runs, prints the error if there is one, and gives the exit status.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, ToString::to_string);
+        output::error(&format!("a fault of overnight at {place}; please report it"), None);
+    }));
+    let matches = Cli::command().get_matches();
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| start(&matches)));
+    match outcome {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            output::error(&explain_chain(&error), hint_of(&error));
+            ExitCode::from(status_of(&error) as u8)
+        }
+        Err(_) => ExitCode::from(101),
+    }
+}
+
+fn start(matches: &ArgMatches) -> Result<u8> {
+    let cli = Cli::from_arg_matches(matches).context(Problem::usage("read the command line"))?;
+    refuse_secret_in_flag(matches, &cli.settings)?;
+    let color = match cli.global.color.as_str() {
+        "always" => true,
+        "never" => false,
+        _ => env("NO_COLOR").is_none_or(|value| value.is_empty()) && output::stderr_is_terminal(),
+    };
+    log::start(cli.global.verbose, cli.global.quiet, color);
+    if let Command::Server(args) = &cli.command {
+        // The embedded server needs no project.
+        let project = cli.global.project.clone();
+        return server::exec(args, project, cli.settings, cli.global.json, &env);
+    }
+    let config = Config::resolve(cli.global.project, cli.settings, &env)?;
+    let desk = Desk { config, json: cli.global.json };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let code = runtime.block_on(async {
+        match &cli.command {
+            Command::Run(args) => run::exec(args, &desk, cli.global.quiet).await,
+            Command::Plan(args) => plan::exec(args, &desk, cli.global.quiet).await,
+            Command::Verify(args) => verify::exec(args, &desk).await,
+            Command::Rotate(args) => rotate::rotate(args, &desk).await,
+            Command::Rollback(args) => rotate::rollback(args, &desk).await,
+            Command::Hold(args) => hold::hold(args, &desk).await,
+            Command::Release(args) => hold::release(args, &desk).await,
+            Command::Status(args) => status::exec(args, &desk).await,
+            Command::Builds(args) => builds::exec(args, &desk).await,
+            Command::Retire(args) => retire::exec(args, &desk).await,
+            Command::Url(args) => url::exec(args, &desk).await,
+            Command::Check(args) => check::exec(args, &desk),
+            Command::Server(_) => Ok(0),
+        }
+    });
+    // Threads that still read for a run that was stopped have nobody to answer to.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    code
+}
+
+/// A password in a flag can be read by every user of the machine.
+fn refuse_secret_in_flag(matches: &ArgMatches, settings: &Settings) -> Result<()> {
+    let typed = matches.value_source("target") == Some(ValueSource::CommandLine)
+        || matches
+            .subcommand()
+            .is_some_and(|(_, inner)| inner.value_source("target") == Some(ValueSource::CommandLine));
+    let Some(target) = settings.target.as_deref().filter(|_| typed) else { return Ok(()) };
+    let in_url = target
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split(['/', '?']).next())
+        .and_then(|authority| authority.rsplit_once('@'))
+        .is_some_and(|(user, _)| user.contains(':'));
+    if in_url || target.contains("password=") {
+        bail!(
+            Problem::usage("--target holds a password, which every user of this machine could read")
+                .hint("leave it out and use PGPASSWORD, ~/.pgpass or a service file, or set OVERNIGHT_TARGET, or write --target env:NAME")
+        );
+    }
+    Ok(())
+}
+
+/// The worse of two exit statuses, for commands that go on after a failure: a broken dependency
+/// is worse than a refusal, and a lock is the least.
+fn worse(a: Option<Status>, b: Status) -> Status {
+    let rank = |status: Status| match status {
+        Status::Busy => 0,
+        Status::Refused => 1,
+        Status::Usage => 2,
+        Status::Dependency => 3,
+    };
+    match a {
+        Some(a) if rank(a) >= rank(b) => a,
+        _ => b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_password_in_a_flag_is_refused_and_a_user_is_not() {
+        let parse = |target: &str| {
+            let matches = Cli::command()
+                .try_get_matches_from(["overnight", "status", "--target", target])
+                .unwrap();
+            let cli = Cli::from_arg_matches(&matches).unwrap();
+            refuse_secret_in_flag(&matches, &cli.settings)
+        };
+        assert!(parse("postgres://loader:secret@db/").is_err());
+        assert!(parse("host=db password=secret").is_err());
+        assert!(parse("postgres://loader@db/").is_ok());
+        assert!(parse("postgres://loader@db:5432/x").is_ok());
+    }
+}

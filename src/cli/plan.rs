@@ -1,0 +1,79 @@
+//! `overnight plan`: what a run would do.
+
+use super::interrupt::{Ended, guarded};
+use super::screen::Watch;
+use super::{Desk, env, output};
+use crate::operation::plan::{Plan, plan};
+use crate::progress::Progress;
+use crate::units::Bytes;
+use anyhow::Result;
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    dataset: String,
+}
+
+pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
+    let dataset = desk.dataset(&args.dataset)?;
+    let place = desk.workplace().await?;
+    let progress = Arc::new(Progress::default());
+    let watch = Watch::start(Arc::clone(&progress), quiet);
+    let ended = guarded(&place, &dataset, plan(&place, &dataset, &progress, &env)).await;
+    drop(watch);
+    match ended? {
+        Ended::Stopped(code) => Ok(code),
+        Ended::Done(plan) => {
+            if desk.json {
+                output::json(&plan)?;
+            } else {
+                output::line(&describe(&plan))?;
+            }
+            Ok(0)
+        }
+    }
+}
+
+fn describe(plan: &Plan) -> String {
+    let mut out = format!("{}: {} objects, {}", plan.dataset, plan.objects, Bytes(plan.bytes));
+    if let Some(live) = &plan.live {
+        out += &format!("; live is `{live}`");
+    }
+    if plan.unchanged {
+        out += "\nthe live build was made from exactly these inputs: a run would do nothing";
+    }
+    let rows: Vec<Vec<String>> = plan
+        .tables
+        .iter()
+        .map(|table| {
+            vec![
+                table.table.clone(),
+                table.source.clone(),
+                table.objects.to_string(),
+                Bytes(table.bytes).to_string(),
+                table.columns.len().to_string(),
+            ]
+        })
+        .collect();
+    out += "\n\n";
+    out += &output::table(&["table", "source", "files", "bytes", "columns"], &rows);
+    out += &format!(
+        "\n\nrehearsed on empty tables: {} SQL files, {} indexes and keys set aside and put back",
+        plan.sql.len() - plan.not_rehearsed.len(),
+        plan.put_back.len()
+    );
+    for file in &plan.not_rehearsed {
+        out += &format!("\nnot rehearsed, it runs outside a transaction: {file}");
+    }
+    for key in &plan.unused {
+        out += &format!("\nno source uses `{key}`");
+    }
+    out += &format!("\nmemory for records in flight: {}; tables side by side: {}", Bytes(plan.memory_bytes as u64), plan.connections);
+    match (plan.disk_bytes, plan.seconds) {
+        (Some(disk), Some(seconds)) => {
+            out += &format!("\nfrom the live build: about {} on disk, about {seconds:.0} s", Bytes(disk));
+        }
+        _ => out += "\nno earlier build to estimate disk and time from",
+    }
+    out
+}

@@ -1,0 +1,194 @@
+//! `overnight run`: the nightly job.
+
+use super::interrupt::{Ended, guarded};
+use super::screen::Watch;
+use super::{Desk, env, output, worse};
+use crate::dataset::Dataset;
+use crate::load::{PlacedReject, table::RejectsOverBudget};
+use crate::nightly::{self, Options, Outcome, Report};
+use crate::postgres::error::explain_chain;
+use crate::problem::{Problem, Status, hint_of, status_of};
+use crate::progress::{Progress, StageTime};
+use crate::units::{Bytes, grouped};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Datasets, one after the other
+    #[arg(required = true)]
+    datasets: Vec<String>,
+    /// Build even when the inputs are those of the live build
+    #[arg(long)]
+    force: bool,
+    /// Build and verify, but leave the alias where it is
+    #[arg(long)]
+    no_rotate: bool,
+    /// Write every rejected record's place and reason to a CSV file
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+}
+
+/// Runs each dataset. One that fails does not keep the next from running; the exit status is the
+/// worst one.
+pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
+    let datasets: Vec<Dataset> = args.datasets.iter().map(|name| desk.dataset(name)).collect::<Result<_>>()?;
+    let options = Options {
+        force: args.force,
+        no_rotate: args.no_rotate,
+        list_rejects: args.rejects.is_some(),
+    };
+    let mut rejects = RejectFile::create(args.rejects.as_deref())?;
+    let place = desk.workplace().await?;
+    let progress = Arc::new(Progress::default());
+    let mut worst = None;
+    let mut results = Vec::new();
+    for dataset in &datasets {
+        let watch = Watch::start(Arc::clone(&progress), quiet);
+        let work = nightly::run(&place, dataset, &options, &progress, &env);
+        let ended = guarded(&place, dataset, work).await;
+        drop(watch);
+        match ended {
+            Ok(Ended::Done(outcome)) => {
+                rejects.write(outcome_rejects(&outcome))?;
+                results.push(merge(&dataset.name, &outcome)?);
+                if !desk.json {
+                    output::line(&describe(&dataset.name, &outcome))?;
+                }
+            }
+            Ok(Ended::Stopped(code)) => return Ok(code),
+            Err(error) => {
+                let status = status_of(&error);
+                if let Some(over) = error.chain().find_map(|cause| cause.downcast_ref::<RejectsOverBudget>()) {
+                    rejects.write(over.rejects.iter())?;
+                }
+                let text = explain_chain(&error);
+                output::error(&format!("run `{}`: {text}", dataset.name), hint_of(&error));
+                results.push(json!({"dataset": dataset.name, "outcome": "failed", "status": status as u8, "error": text}));
+                worst = Some(worse(worst, status));
+            }
+        }
+    }
+    rejects.finish()?;
+    if desk.json {
+        output::json(&json!({ "datasets": results }))?;
+    }
+    Ok(worst.map_or(0, |status: Status| status as u8))
+}
+
+fn outcome_rejects(outcome: &Outcome) -> impl Iterator<Item = &PlacedReject> {
+    let tables = match outcome {
+        Outcome::Unchanged { .. } => [].iter(),
+        Outcome::Published(report) | Outcome::Verified(report) => report.tables.iter(),
+    };
+    tables.flat_map(|table| &table.rejects)
+}
+
+fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
+    let mut value = serde_json::to_value(outcome).context("write JSON")?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("dataset".into(), dataset.into());
+    }
+    Ok(value)
+}
+
+fn describe(dataset: &str, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Unchanged { live } => {
+            format!("{dataset}: inputs unchanged, nothing to do; `{live}` stays live (--force builds anyway)")
+        }
+        Outcome::Published(report) => {
+            let before = report.previous.as_ref().map_or_else(String::new, |name| format!(", before it `{name}`"));
+            format!("{dataset}: `{}` is live{before}\n{}", report.build, tables(report))
+        }
+        Outcome::Verified(report) => format!(
+            "{dataset}: `{}` is verified and sealed; `overnight rotate {dataset}` publishes it\n{}",
+            report.build,
+            tables(report)
+        ),
+    }
+}
+
+fn tables(report: &Report) -> String {
+    let mut out = String::new();
+    if report.resumed {
+        out += "  the build was made by an earlier run that did not publish it\n";
+    }
+    let loaded: Vec<Vec<String>> = report
+        .tables
+        .iter()
+        .map(|table| {
+            let sum = |of: fn(&crate::load::InputCount) -> u64| table.inputs.iter().map(of).sum::<u64>();
+            vec![
+                table.table.clone(),
+                grouped(sum(|input| input.records_read)),
+                grouped(table.rows),
+                grouped(sum(|input| input.rejected)),
+                table.inputs.len().to_string(),
+                Bytes(sum(|input| input.bytes)).to_string(),
+            ]
+        })
+        .collect();
+    if !loaded.is_empty() {
+        out += &output::table(&["table", "records", "rows", "rejects", "files", "bytes"], &loaded);
+        out += "\n\n";
+    }
+    out += &output::table(
+        &["stage", "seconds", "rows", "MiB", "rows/s", "sessions"],
+        &report.stages.iter().map(stage).collect::<Vec<_>>(),
+    );
+    for name in &report.retired.closed {
+        out += &format!("\nretired: {name} is closed and will be dropped after the grace time");
+    }
+    for name in &report.retired.dropped {
+        out += &format!("\nretired: {name} was dropped");
+    }
+    out
+}
+
+fn stage(stage: &StageTime) -> Vec<String> {
+    let or_empty = |text: Option<String>| text.unwrap_or_default();
+    vec![
+        stage.stage.to_owned(),
+        format!("{:.2}", stage.seconds),
+        or_empty(stage.rows.map(grouped)),
+        or_empty(stage.bytes.map(|bytes| format!("{:.1}", bytes as f64 / 1_048_576.0))),
+        or_empty(stage.rows.map(|rows| grouped((rows as f64 / stage.seconds.max(0.001)) as u64))),
+        or_empty(stage.sessions.map(|sessions| sessions.to_string())),
+    ]
+}
+
+/// The file of `--rejects`.
+struct RejectFile {
+    writer: Option<csv::Writer<std::fs::File>>,
+}
+
+impl RejectFile {
+    fn create(path: Option<&Path>) -> Result<RejectFile> {
+        let writer = match path {
+            Some(path) => Some(
+                csv::Writer::from_path(path)
+                    .with_context(|| Problem::usage(format!("create `{}`", path.display())))?,
+            ),
+            None => None,
+        };
+        Ok(RejectFile { writer })
+    }
+
+    fn write<'a>(&mut self, rejects: impl Iterator<Item = &'a PlacedReject>) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        for reject in rejects {
+            writer.serialize(reject).context("write the rejects")?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        match &mut self.writer {
+            Some(writer) => writer.flush().context("write the rejects"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `overnight status`: what is live.
+
+use super::{Desk, output};
+use crate::operation::inspect::{Status, status};
+use crate::units::{Bytes, grouped};
+use anyhow::Result;
+use serde_json::json;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    dataset: Option<String>,
+}
+
+pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
+    let place = desk.workplace().await?;
+    let all = status(&place, args.dataset.as_deref()).await?;
+    if desk.json {
+        output::json(&json!({ "datasets": all }))?;
+    } else if all.is_empty() {
+        output::line("nothing was ever run on this server")?;
+    } else {
+        let texts: Vec<String> = all.iter().map(describe).collect();
+        output::line(&texts.join("\n\n"))?;
+    }
+    Ok(0)
+}
+
+fn describe(status: &Status) -> String {
+    let mut out = match &status.live {
+        Some(live) => format!("{}: `{live}` is live", status.dataset),
+        None => format!("{}: nothing is live", status.dataset),
+    };
+    if let (Some(at), Some(age)) = (&status.verified_at, status.age_seconds) {
+        out += &format!("\n  verified   {at}, {} ago", output::age(age));
+    }
+    if let Some(version) = status.schema_version {
+        out += &format!("\n  schema     version {version}");
+    }
+    if let Some(rows) = status.rows {
+        out += &format!("\n  rows       {}", grouped(rows as u64));
+    }
+    if let Some(bytes) = status.bytes_on_disk {
+        out += &format!("\n  on disk    {}", Bytes(bytes as u64));
+    }
+    if let Some(previous) = &status.previous {
+        out += &format!("\n  before     `{previous}`");
+    }
+    if status.held {
+        out += &format!(
+            "\n  HELD       by {}: {}",
+            status.held_by.as_deref().unwrap_or("somebody"),
+            status.hold_reason.as_deref().unwrap_or("no reason given")
+        );
+    }
+    for waiting in &status.waiting {
+        out += &format!("\n  waiting    `{waiting}` is verified; `overnight rotate {}` publishes it", status.dataset);
+    }
+    if let Some(failure) = &status.last_failure {
+        out += &format!("\n  FAILED     {} at {}: {}", failure.build, failure.at, failure.reason);
+    }
+    out
+}

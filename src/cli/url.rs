@@ -1,0 +1,25 @@
+//! `overnight url`: a connection URL for the alias, without a password.
+
+use super::{Desk, output};
+use anyhow::Result;
+use serde_json::json;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    dataset: String,
+    /// Connect as this role
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+}
+
+pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
+    let dataset = desk.dataset(&args.dataset)?;
+    let place = desk.workplace().await?;
+    let url = place.server.target().url_for(&dataset.name, args.role.as_deref());
+    if desk.json {
+        output::json(&json!({"dataset": dataset.name, "url": url}))?;
+    } else {
+        output::line(&url)?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,364 @@
+//! Flags, environment and `overnight.toml`, resolved and checked once.
+//!
+//! [`Settings`] is what somebody typed, as text; [`Config`] is what the program needs. The
+//! conversion is the only place where configuration can fail. Precedence: flag, then
+//! `OVERNIGHT_*` variable, then `overnight.toml`, then the default. A secret is never taken from
+//! a flag, because every user of the machine can read a process's arguments.
+
+use crate::dataset::parse_toml;
+use crate::fetch::{PathStyle, S3Options};
+use crate::problem::Problem;
+use crate::secret::Secret;
+use crate::units::{Bytes, Span};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What somebody typed: every value may come from a flag, a variable or the file.
+#[derive(Debug, Default, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "Settings (also keys of overnight.toml)")]
+pub struct Settings {
+    /// Postgres server: libpq URL or key=value text, `env:NAME` or `file:PATH`; without it, an embedded server
+    #[arg(long, global = true, env = "OVERNIGHT_TARGET", hide_env_values = true)]
+    pub target: Option<String>,
+    /// Where the raw files are: s3://BUCKET/PREFIX or a folder
+    #[arg(long, global = true, env = "OVERNIGHT_FROM", value_name = "LOCATION")]
+    pub from: Option<String>,
+    /// S3 endpoint, for services other than AWS
+    #[arg(long, global = true, env = "OVERNIGHT_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// S3 region; default: as the AWS tools find it
+    #[arg(long, global = true, env = "OVERNIGHT_S3_REGION", value_name = "REGION")]
+    pub s3_region: Option<String>,
+    /// Bucket in the path instead of the host name: auto, true or false
+    #[arg(long, global = true, env = "OVERNIGHT_S3_PATH_STYLE", value_name = "WHEN")]
+    pub s3_path_style: Option<String>,
+    /// Read S3 without credentials (public data)
+    #[arg(long, global = true, env = "OVERNIGHT_S3_ANONYMOUS", num_args = 0..=1, default_missing_value = "true")]
+    pub s3_anonymous: Option<bool>,
+    /// Account that must own the bucket
+    #[arg(long, global = true, env = "OVERNIGHT_S3_BUCKET_OWNER", value_name = "ACCOUNT")]
+    pub s3_bucket_owner: Option<String>,
+    /// Name of the control database that holds the ledger
+    #[arg(long, global = true, env = "OVERNIGHT_CONTROL_DATABASE", value_name = "NAME")]
+    pub control_database: Option<String>,
+    /// Tables loaded side by side, one connection each
+    #[arg(long, global = true, env = "OVERNIGHT_CONNECTIONS", value_name = "N")]
+    pub connections: Option<usize>,
+    /// Sessions that build indexes and keys side by side
+    #[arg(long, global = true, env = "OVERNIGHT_INDEX_SESSIONS", value_name = "N")]
+    pub index_sessions: Option<usize>,
+    /// Threads that parse and encode; default: one for each core
+    #[arg(long, global = true, env = "OVERNIGHT_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+    /// Memory for records in flight, such as 64MiB
+    #[arg(long, global = true, env = "OVERNIGHT_MEMORY", value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Size of a chunk of records, such as 1MiB
+    #[arg(long, global = true, env = "OVERNIGHT_CHUNK", value_name = "SIZE")]
+    pub chunk: Option<String>,
+    /// Locale of the builds; `C` sorts by bytes and no system update can change it
+    #[arg(long, global = true, env = "OVERNIGHT_LOCALE", value_name = "NAME")]
+    pub locale: Option<String>,
+    /// How long a retired build stays before it is dropped
+    #[arg(long, global = true, env = "OVERNIGHT_RETIRE_AFTER", value_name = "DURATION")]
+    pub retire_after: Option<String>,
+    /// How long one attempt to move the alias may freeze it
+    #[arg(long, global = true, env = "OVERNIGHT_FLIP_LIMIT", value_name = "DURATION")]
+    pub flip_limit: Option<String>,
+    /// How long to go on trying to move the alias while sessions hold it
+    #[arg(long, global = true, env = "OVERNIGHT_FLIP_WINDOW", value_name = "DURATION")]
+    pub flip_window: Option<String>,
+    /// A COPY that makes no progress for this long is given up
+    #[arg(long, global = true, env = "OVERNIGHT_STALL_LIMIT", value_name = "DURATION")]
+    pub stall_limit: Option<String>,
+    /// Folder of the embedded server
+    #[arg(long, global = true, env = "OVERNIGHT_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Folder of the PostgreSQL programs for the embedded server
+    #[arg(long, global = true, env = "OVERNIGHT_POSTGRES_BIN", value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+}
+
+macro_rules! or_else {
+    ($first:expr, $second:expr, $($field:ident),* $(,)?) => {
+        Settings { $($field: $first.$field.or($second.$field)),* }
+    };
+}
+
+impl Settings {
+    /// These settings, with the gaps filled from `other`.
+    fn or(self, other: Settings) -> Settings {
+        or_else!(
+            self, other, target, from, s3_endpoint, s3_region, s3_path_style, s3_anonymous,
+            s3_bucket_owner, control_database, connections, index_sessions, workers, memory, chunk,
+            locale, retire_after, flip_limit, flip_window, stall_limit, home, postgres_bin,
+        )
+    }
+}
+
+/// What the program needs, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds `sources/` and `sql/`.
+    pub project: PathBuf,
+    /// Connection text of the server; `None` means the embedded one.
+    pub target: Option<Secret>,
+    /// Where the raw files are.
+    pub from: Option<String>,
+    pub s3: S3Options,
+    pub control_database: String,
+    pub load: LoadSettings,
+    pub index_sessions: usize,
+    pub locale: String,
+    pub retire_after: Duration,
+    pub flip: FlipSettings,
+    pub home: PathBuf,
+    pub postgres_bin: Option<PathBuf>,
+}
+
+/// How the load uses this machine and the server.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadSettings {
+    /// Tables loaded side by side.
+    pub connections: usize,
+    /// Threads that parse and encode.
+    pub workers: usize,
+    /// Bytes of records and encoded rows in flight, over all tables.
+    pub memory_bytes: usize,
+    pub chunk_bytes: usize,
+    /// Longest time without progress of one COPY.
+    pub stall_limit: Duration,
+}
+
+/// How hard a flip may press on the live alias.
+#[derive(Debug, Clone, Copy)]
+pub struct FlipSettings {
+    /// `statement_timeout` of one attempt: new connections wait at most this long.
+    pub limit: Duration,
+    /// Total time for all attempts.
+    pub window: Duration,
+}
+
+/// Reads one environment variable.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// Resolves flags and environment (`typed`) with the project's `overnight.toml`.
+    ///
+    /// # Errors
+    /// A [`Problem`] with status 2 for an unknown key, a value out of range, a missing project
+    /// folder, or an `env:`/`file:` reference that leads nowhere.
+    pub fn resolve(project: Option<PathBuf>, typed: Settings, env: Env) -> Result<Config> {
+        let project = match project {
+            Some(project) if project.join("sources").is_dir() => project,
+            Some(project) => bail!(
+                Problem::usage(format!("`{}` has no `sources/` folder", project.display()))
+                    .hint("--project names the folder that holds sources/ and sql/")
+            ),
+            None => nearest_project()?,
+        };
+        let file = project.join("overnight.toml");
+        let written = match std::fs::read_to_string(&file) {
+            Ok(text) => parse_toml(&file, &text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Settings::default(),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| Problem::usage(format!("read `{}`", file.display())));
+            }
+        };
+        Self::from_settings(project, typed.or(written), env)
+    }
+
+    /// Settings of the embedded server, which needs no project.
+    pub fn resolve_server(project: Option<PathBuf>, typed: Settings, env: Env) -> Result<Config> {
+        match (project, nearest_project()) {
+            (Some(project), _) => Self::resolve(Some(project), typed, env),
+            (None, Ok(project)) => Self::resolve(Some(project), typed, env),
+            (None, Err(_)) => Self::from_settings(PathBuf::new(), typed, env),
+        }
+    }
+
+    fn from_settings(project: PathBuf, settings: Settings, env: Env) -> Result<Config> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let target = match settings.target {
+            Some(text) => Some(Secret::new(&dereference("target", &text, env)?)),
+            None => None,
+        };
+        let control_database = settings.control_database.unwrap_or_else(|| "overnight".into());
+        crate::postgres::check_ident(&control_database)
+            .with_context(|| Problem::usage("read `control_database`"))?;
+        let connections = settings.connections.unwrap_or_else(|| cores.clamp(1, 8));
+        let workers = settings.workers.unwrap_or(cores);
+        let index_sessions = settings.index_sessions.unwrap_or_else(|| cores.clamp(1, 8));
+        for (key, value) in [
+            ("connections", connections),
+            ("workers", workers),
+            ("index_sessions", index_sessions),
+        ] {
+            if !(1..=64).contains(&value) {
+                bail!(Problem::usage(format!("{key} = {value} is out of range: write 1 to 64")));
+            }
+        }
+        let memory_bytes = size("memory", settings.memory, 96 << 20)?;
+        let chunk_bytes = size("chunk", settings.chunk, 1 << 20)?;
+        if chunk_bytes > 64 << 20 || chunk_bytes == 0 {
+            bail!(Problem::usage("chunk must lie between 1B and 64MiB"));
+        }
+        Ok(Config {
+            project,
+            target,
+            from: settings.from,
+            s3: S3Options {
+                endpoint: settings.s3_endpoint,
+                region: settings.s3_region,
+                path_style: match settings.s3_path_style.as_deref() {
+                    None | Some("auto") => PathStyle::Auto,
+                    Some("true") => PathStyle::True,
+                    Some("false") => PathStyle::False,
+                    Some(other) => bail!(Problem::usage(format!(
+                        "s3_path_style = \"{other}\": write auto, true or false"
+                    ))),
+                },
+                anonymous: settings.s3_anonymous.unwrap_or(false),
+                expected_bucket_owner: settings.s3_bucket_owner,
+                ..S3Options::default()
+            },
+            control_database,
+            load: LoadSettings {
+                connections,
+                workers,
+                memory_bytes,
+                chunk_bytes,
+                stall_limit: span("stall_limit", settings.stall_limit, 600)?,
+            },
+            index_sessions,
+            locale: settings.locale.unwrap_or_else(|| "C".into()),
+            retire_after: span("retire_after", settings.retire_after, 24 * 3600)?,
+            flip: FlipSettings {
+                limit: span("flip_limit", settings.flip_limit, 2)?,
+                window: span("flip_window", settings.flip_window, 300)?,
+            },
+            home: settings.home.map_or_else(|| default_home(env), Ok)?,
+            postgres_bin: settings.postgres_bin,
+        })
+    }
+}
+
+/// Follows `env:NAME` and `file:PATH`; other text is taken as it is.
+///
+/// # Errors
+/// A [`Problem`] with status 2 when the variable is not set or the file cannot be read.
+pub fn dereference(key: &str, text: &str, env: Env) -> Result<String> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return env(name).with_context(|| {
+            Problem::usage(format!("`{key}` refers to the variable {name}, which is not set"))
+        });
+    }
+    if let Some(path) = text.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            Problem::usage(format!("read the file `{path}` that `{key}` refers to"))
+        })?;
+        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn span(key: &str, text: Option<String>, default_seconds: u64) -> Result<Duration> {
+    match text {
+        None => Ok(Duration::from_secs(default_seconds)),
+        Some(text) => Ok(text
+            .parse::<Span>()
+            .with_context(|| Problem::usage(format!("read `{key}`")))?
+            .0),
+    }
+}
+
+fn size(key: &str, text: Option<String>, default_bytes: usize) -> Result<usize> {
+    match text {
+        None => Ok(default_bytes),
+        Some(text) => Ok(text
+            .parse::<Bytes>()
+            .with_context(|| Problem::usage(format!("read `{key}`")))?
+            .0 as usize),
+    }
+}
+
+fn nearest_project() -> Result<PathBuf> {
+    let start = std::env::current_dir().context("find the current folder")?;
+    let found = start.ancestors().find(|folder| folder.join("sources").is_dir());
+    match found {
+        Some(folder) => Ok(folder.to_owned()),
+        None => bail!(
+            Problem::usage(format!(
+                "no project: neither `{}` nor a folder above it holds `sources/`",
+                start.display()
+            ))
+            .hint("go to the project's folder, or name it with --project DIR")
+        ),
+    }
+}
+
+/// Where the embedded server lives.
+///
+/// Root's own home is closed to the unprivileged user that runs the server, so root keeps it
+/// where system services keep their state.
+fn default_home(env: Env) -> Result<PathBuf> {
+    if env("HOME").is_none_or(|home| Path::new(&home) == Path::new("/root")) {
+        return Ok(PathBuf::from("/var/lib/overnight"));
+    }
+    let base = match env("XDG_DATA_HOME").filter(|dir| dir.starts_with('/')) {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from(env("HOME").unwrap_or_default()).join(".local/share"),
+    };
+    Ok(base.join("overnight"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("sources")).unwrap();
+        std::fs::write(
+            folder.path().join("overnight.toml"),
+            "connections = 3\nmemory = \"32MiB\"\n",
+        )
+        .unwrap();
+        let typed = Settings { connections: Some(5), ..Settings::default() };
+        let config = Config::resolve(Some(folder.path().to_owned()), typed, &none).unwrap();
+        assert_eq!(config.load.connections, 5);
+        assert_eq!(config.load.memory_bytes, 32 << 20);
+        assert_eq!(config.control_database, "overnight");
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("sources")).unwrap();
+        std::fs::write(folder.path().join("overnight.toml"), "\nconections = 3\n").unwrap();
+        let error =
+            Config::resolve(Some(folder.path().to_owned()), Settings::default(), &none).unwrap_err();
+        let message = format!("{error:#}");
+        assert!(message.contains("line 2") && message.contains("conections"), "{message}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_variable_and_is_not_shown() {
+        let env = |name: &str| (name == "TARGET_URL").then(|| "postgres://u:hunter2@db/".to_owned());
+        let settings = Settings { target: Some("env:TARGET_URL".into()), ..Settings::default() };
+        let config = Config::from_settings("/tmp".into(), settings, &env).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let settings = Settings { target: Some("env:MISSING".into()), ..Settings::default() };
+        let error = Config::from_settings("/tmp".into(), settings, &env).unwrap_err();
+        assert!(format!("{error:#}").contains("MISSING"));
+    }
+}

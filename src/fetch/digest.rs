@@ -1,0 +1,171 @@
+//! What the bytes of an object add up to: a SHA-256 to record, and the store's own checksum.
+//!
+//! In: the bytes of one pinned object, in order, from whoever decodes them (fetching only moves
+//! bytes and computes nothing). Out: the SHA-256 in hex, or an error if the count of bytes or the
+//! checksum that the store keeps for the whole object differs.
+//!
+//! A checksum of a multipart upload that is a checksum of checksums is no checksum of the content;
+//! such a value never gets this far.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crc_fast::CrcAlgorithm;
+use ring::digest::{Context, SHA256};
+
+use super::{Checksum, ChecksumKind, FetchError, RawObject, Result};
+
+/// Sums up one object while it is read.
+pub struct Digest {
+    key: String,
+    size: u64,
+    bytes: u64,
+    sha256: Context,
+    stored: Option<Checksum>,
+    crc: Option<crc_fast::Digest>,
+}
+
+impl Digest {
+    /// Starts at the first byte of `object`.
+    pub fn new(object: &RawObject) -> Digest {
+        let algorithm = object.checksum.as_ref().and_then(|sum| match sum.kind {
+            ChecksumKind::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
+            // The catalogue of CRCs calls them so: the one of gzip, the one of iSCSI.
+            ChecksumKind::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
+            ChecksumKind::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
+            ChecksumKind::Sha256 => None,
+        });
+        Digest {
+            key: object.key.clone(),
+            size: object.size,
+            bytes: 0,
+            sha256: Context::new(&SHA256),
+            stored: object.checksum.clone(),
+            crc: algorithm.map(crc_fast::Digest::new),
+        }
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.sha256.update(bytes);
+        if let Some(crc) = &mut self.crc {
+            crc.update(bytes);
+        }
+    }
+
+    /// Bytes added so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Ends at the last byte and returns the SHA-256 of all bytes in lower case hex.
+    ///
+    /// # Errors
+    /// [`FetchError::Truncated`] if not every byte was added, [`FetchError::Corrupt`] if the
+    /// checksum that the store keeps differs.
+    pub fn finish(self) -> Result<String> {
+        if self.bytes != self.size {
+            return Err(FetchError::Truncated {
+                key: self.key,
+                expected: self.size,
+                received: self.bytes,
+                detail: "not every byte was consumed".to_owned(),
+            });
+        }
+        let sha256 = self.sha256.finish();
+        if let Some(stored) = self.stored {
+            let computed = match (stored.kind, self.crc) {
+                (ChecksumKind::Crc64Nvme, Some(crc)) => {
+                    STANDARD.encode(crc.finalize().to_be_bytes())
+                }
+                // The 32-bit sums come in the low half.
+                (_, Some(crc)) => STANDARD.encode((crc.finalize() as u32).to_be_bytes()),
+                (_, None) => STANDARD.encode(sha256.as_ref()),
+            };
+            if computed != stored.base64 {
+                return Err(FetchError::Corrupt {
+                    key: self.key,
+                    kind: stored.kind,
+                    stored: stored.base64,
+                    computed,
+                });
+            }
+        }
+        Ok(hex(sha256.as_ref()))
+    }
+}
+
+/// CRC-64/NVME of `bytes` as S3 writes it in a header.
+pub(super) fn crc64nvme(bytes: &[u8]) -> String {
+    STANDARD.encode(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes).to_be_bytes())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::Version;
+
+    fn object(kind: ChecksumKind, base64: &str) -> RawObject {
+        RawObject {
+            key: "check".to_owned(),
+            version: Version::Object {
+                id: None,
+                etag: None,
+            },
+            size: 9,
+            modified: jiff::Timestamp::UNIX_EPOCH,
+            checksum: Some(Checksum {
+                kind,
+                base64: base64.to_owned(),
+            }),
+        }
+    }
+
+    /// The check values of the catalogue of CRCs, for the nine bytes `123456789`.
+    #[test]
+    fn every_kind_accepts_its_check_value_and_refuses_another() {
+        let sha256 = "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225";
+        for (kind, value) in [
+            (
+                ChecksumKind::Crc64Nvme,
+                0xae8b_1486_0a79_9888_u64.to_be_bytes().to_vec(),
+            ),
+            (ChecksumKind::Crc32, 0xcbf4_3926_u32.to_be_bytes().to_vec()),
+            (ChecksumKind::Crc32c, 0xe306_9283_u32.to_be_bytes().to_vec()),
+            (
+                ChecksumKind::Sha256,
+                ring::digest::digest(&SHA256, b"123456789")
+                    .as_ref()
+                    .to_vec(),
+            ),
+        ] {
+            let stored = STANDARD.encode(value);
+            let mut good = Digest::new(&object(kind, &stored));
+            good.update(b"1234");
+            good.update(b"56789");
+            assert_eq!(good.finish().unwrap(), sha256, "{kind}");
+
+            let mut bad = Digest::new(&object(kind, &stored));
+            bad.update(b"123456780");
+            let error = bad.finish().unwrap_err();
+            assert!(matches!(error, FetchError::Corrupt { .. }), "{kind}");
+            assert!(error.to_string().contains(&kind.to_string()), "{error}");
+
+            let mut short = Digest::new(&object(kind, &stored));
+            short.update(b"12345678");
+            let error = short.finish().unwrap_err();
+            assert!(matches!(
+                error,
+                FetchError::Truncated {
+                    expected: 9,
+                    received: 8,
+                    ..
+                }
+            ));
+        }
+    }
+}

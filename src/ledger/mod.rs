@@ -1,0 +1,276 @@
+//! The ledger: the control database that remembers builds, moves of the alias and events.
+//!
+//! It lies on the same server as the builds, because a move of the alias and its record must be
+//! one transaction. Rule: intent before, act, confirm after. The session of a [`Ledger`] also
+//! holds the lock of a dataset: advisory locks are per database, so the lock is only ever taken
+//! here, on a direct connection, and is gone when the session is.
+
+pub mod builds;
+pub mod events;
+pub mod flips;
+
+use crate::crashpoint;
+use crate::postgres::{Server, Session, quote_ident};
+use crate::problem::Problem;
+use anyhow::{Context, Result, bail};
+use tokio_postgres::error::SqlState;
+
+pub use builds::{Build, DatasetRow, State};
+
+/// Version of the tables in `schema.sql`.
+const LEDGER_VERSION: i32 = 1;
+
+/// An open control database.
+#[derive(Debug)]
+pub struct Ledger {
+    pub session: Session,
+    /// Who does what, for the events: `user@host run planinfo`.
+    pub actor: String,
+}
+
+impl Ledger {
+    /// Connects to the control database; creates it on first use.
+    ///
+    /// # Errors
+    /// Status 2 when a database of that name exists that is not a ledger, or is a newer one.
+    pub async fn open(server: &Server, database: &str, purpose: &str) -> Result<Ledger> {
+        create_database(server, database).await?;
+        let session = server.connect(database, purpose).await?;
+        refuse_pooler(&session).await?;
+        create_tables(&session, database).await?;
+        let who: String = session
+            .query_one("select session_user::text", &[])
+            .await
+            .context("ask who we are")?
+            .get(0);
+        let host = host();
+        Ok(Ledger {
+            actor: format!("{who}@{host} {purpose}"),
+            session,
+        })
+    }
+
+    /// Connects to an existing control database; `None` when there is none yet.
+    pub async fn open_existing(server: &Server, database: &str, purpose: &str) -> Result<Option<Ledger>> {
+        let maintenance = server.connect(maintenance(server), purpose).await?;
+        let found = maintenance
+            .query_opt("select from pg_database where datname = $1", &[&database])
+            .await?;
+        drop(maintenance);
+        match found {
+            None => Ok(None),
+            Some(_) => Self::open(server, database, purpose).await.map(Some),
+        }
+    }
+
+    /// A second session in the same control database; it does not hold the lock.
+    pub async fn second(&self, server: &Server, purpose: &str) -> Result<Ledger> {
+        let database: String = self.session.query_one("select current_database()::text", &[]).await?.get(0);
+        Ok(Ledger { session: server.connect(&database, purpose).await?, actor: self.actor.clone() })
+    }
+
+    /// Takes the lock of a dataset for as long as this session lives.
+    ///
+    /// # Errors
+    /// Status 75 with the holder's name when another session holds it.
+    pub async fn lock(&self, dataset: &str) -> Result<()> {
+        self.register(dataset).await?;
+        let key = lock_key(dataset);
+        let got: bool = self
+            .session
+            .query_one("select pg_try_advisory_lock($1)", &[&key])
+            .await
+            .context("take the lock")?
+            .get(0);
+        if got {
+            return Ok(());
+        }
+        let holder = self
+            .session
+            .query_opt(
+                "select a.pid, a.application_name, a.usename::text,
+                        to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                 from pg_locks l join pg_stat_activity a using (pid)
+                 where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+                   and l.database = (select oid from pg_database where datname = current_database())
+                   and (l.classid::bigint << 32) | l.objid::bigint = $1",
+                &[&key],
+            )
+            .await
+            .context("ask who holds the lock")?;
+        let who = match &holder {
+            Some(row) => format!(
+                "`{}` (server process {}, user {}, connected since {} UTC)",
+                row.get::<_, String>(1),
+                row.get::<_, i32>(0),
+                row.get::<_, String>(2),
+                row.get::<_, String>(3)
+            ),
+            None => "a session that has just ended".to_owned(),
+        };
+        bail!(
+            Problem::busy(format!("`{dataset}` is locked by {who}"))
+                .hint("wait for it, or end it and start again; nothing was changed")
+        )
+    }
+
+    /// Fails unless this session still holds the lock: asked before what cannot be undone.
+    pub async fn check_lock(&self, dataset: &str) -> Result<()> {
+        let held: bool = self
+            .session
+            .query_one(
+                "select exists (select from pg_locks
+                   where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
+                     and (classid::bigint << 32) | objid::bigint = $1)",
+                &[&lock_key(dataset)],
+            )
+            .await
+            .context("check the lock")?
+            .get(0);
+        if !held {
+            bail!(Problem::dependency(format!("the lock of `{dataset}` was lost")));
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction on the control session.
+    pub async fn begin(&self) -> Result<()> {
+        Ok(self.session.batch_execute("begin").await?)
+    }
+
+    /// Commits it.
+    pub async fn commit(&self) -> Result<()> {
+        Ok(self.session.batch_execute("commit").await?)
+    }
+
+    /// Undoes it. Its own failure is only logged: the error that led here matters more, and a
+    /// lost session has undone everything already.
+    pub async fn rollback(&self) {
+        if let Err(error) = self.session.batch_execute("rollback").await {
+            tracing::debug!(%error, "roll back on the control session");
+        }
+    }
+}
+
+/// A 63-bit key, so that its two halves show in `pg_locks` without a sign.
+fn lock_key(dataset: &str) -> i64 {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("overnight {dataset}").as_bytes());
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&digest.as_ref()[..8]);
+    i64::from_be_bytes(eight) & i64::MAX
+}
+
+/// A database that is there before ours: the target's own, or the one every server has.
+fn maintenance(server: &Server) -> &str {
+    server.target().database().unwrap_or("postgres")
+}
+
+/// Name of this machine, for the record.
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+async fn create_database(server: &Server, database: &str) -> Result<()> {
+    let maintenance = server.connect(maintenance(server), "open the ledger").await?;
+    let found = maintenance
+        .query_opt("select from pg_database where datname = $1", &[&database])
+        .await?;
+    if found.is_some() {
+        return Ok(());
+    }
+    crashpoint::reached("control.before_create");
+    let created = maintenance
+        .batch_execute(&format!(
+            "create database {} template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'",
+            quote_ident(database)
+        ))
+        .await;
+    match created {
+        Ok(()) => {}
+        // Another first run was quicker.
+        Err(error)
+            if error.code() == Some(&SqlState::DUPLICATE_DATABASE)
+                || error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            return Err(error).context(
+                Problem::dependency(format!("create the control database `{database}`"))
+                    .hint("the role needs CREATEDB: alter role NAME createdb"),
+            );
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("create the control database `{database}`"));
+        }
+    }
+    crashpoint::reached("control.after_create");
+    Ok(())
+}
+
+async fn create_tables(session: &Session, database: &str) -> Result<()> {
+    let version = |row: tokio_postgres::Row| row.get::<_, i32>(0);
+    let has_ledger = "select to_regclass('ledger.version') is not null";
+    if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
+        session.batch_execute("begin; select pg_advisory_xact_lock(0)").await?;
+        // Asked again under the lock: another first run may have been quicker.
+        if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
+            let strangers: i64 = session
+                .query_one(
+                    "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                     where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')",
+                    &[],
+                )
+                .await?
+                .get(0);
+            if strangers > 0 {
+                bail!(
+                    Problem::usage(format!(
+                        "database `{database}` exists and is not a ledger of overnight"
+                    ))
+                    .hint("choose another name with --control-database")
+                );
+            }
+            session
+                .batch_execute(&format!(
+                    "revoke all on database {} from public; {}",
+                    quote_ident(database),
+                    include_str!("schema.sql")
+                ))
+                .await
+                .context("create the ledger's tables")?;
+            session
+                .execute(
+                    "insert into ledger.version (version, tool_version) values ($1, $2)",
+                    &[&LEDGER_VERSION, &env!("CARGO_PKG_VERSION")],
+                )
+                .await?;
+        }
+        session.batch_execute("commit").await?;
+        crashpoint::reached("control.after_schema");
+    }
+    let found = version(session.query_one("select max(version) from ledger.version", &[]).await?);
+    if found != LEDGER_VERSION {
+        bail!(
+            Problem::usage(format!(
+                "the ledger in `{database}` has version {found}, this program knows version {LEDGER_VERSION}"
+            ))
+            .hint("use the overnight release that wrote it, or a newer one")
+        );
+    }
+    Ok(())
+}
+
+/// A transaction pooler would give each transaction another session, and the lock would hold
+/// nothing.
+async fn refuse_pooler(session: &Session) -> Result<()> {
+    let mut pids = Vec::new();
+    for _ in 0..3 {
+        pids.push(session.query_one("select pg_backend_pid()", &[]).await?.get::<_, i32>(0));
+    }
+    if pids.iter().any(|pid| *pid != pids[0]) {
+        bail!(
+            Problem::usage("the target answers through a transaction pooler")
+                .hint("let --target lead to the Postgres server itself; services may go on using the pooler")
+        );
+    }
+    Ok(())
+}

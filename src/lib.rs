@@ -1,0 +1,43 @@
+//! Builds a fresh, immutable, versioned Postgres database from raw files, and moves services onto
+//! it only when it is proven good.
+//!
+//! The run, told once, is also the reading order of the source:
+//!
+//! 1. `manifest` lists and pins the raw objects; every later read asks for exactly these.
+//! 2. `fetch` streams their bytes, resumed and counted, from S3 or a folder.
+//! 3. `read` decompresses, cuts into chunks of whole records, parses them into typed values and
+//! 4. `encode` writes these as COPY binary rows, on all cores at once.
+//! 5. `load` sends them, one connection and one transaction a table.
+//! 6. `schema` runs the numbered SQL, sets indexes and keys aside and puts them back.
+//! 7. `build` creates the database, stamps it and, one day, drops it.
+//! 8. `verify` asks every gate and seals what passed; only that can be published.
+//! 9. `rotate` moves the alias, forward or back, in one transaction with its record in the
+//! 10. `ledger`, where an intent stands before each act and a confirmation after.
+//!
+//! Start with [`nightly`].
+
+pub mod cli;
+pub mod nightly;
+pub mod operation;
+
+pub mod config;
+pub mod dataset;
+pub mod manifest;
+pub mod fetch;
+pub mod read;
+pub mod encode;
+pub mod load;
+pub mod schema;
+pub mod build;
+pub mod verify;
+pub mod rotate;
+pub mod ledger;
+pub mod retire;
+
+pub mod crashpoint;
+pub mod embedded;
+pub mod postgres;
+pub mod problem;
+pub mod progress;
+pub mod secret;
+pub mod units;

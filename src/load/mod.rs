@@ -1,0 +1,138 @@
+//! Raw objects into tables: which tables, on which connections, in which order.
+//!
+//! In: a [`TablePlan`] and the pinned objects of each source. Out: a [`TableLoad`] for each, with
+//! what was read, loaded and rejected. One connection and one transaction a table: truncate,
+//! COPY with FREEZE, receipt, commit; so a table is either loaded and receipted or empty. Tables
+//! load side by side, largest first. The first failure stops all of them.
+
+pub mod budget;
+pub mod copy;
+pub mod object;
+pub mod plan;
+mod places;
+pub mod table;
+pub mod workers;
+
+use crate::config::LoadSettings;
+use crate::fetch::{Location, RawObject};
+use crate::postgres::Server;
+use crate::progress::Progress;
+use anyhow::Result;
+use budget::Budget;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use plan::TablePlan;
+use serde::Serialize;
+use std::sync::Arc;
+use workers::Workers;
+
+/// What the load of one table needs.
+#[derive(Debug)]
+pub struct TableJob {
+    pub plan: TablePlan,
+    /// In the order in which their records go into the table.
+    pub objects: Vec<RawObject>,
+}
+
+impl TableJob {
+    fn bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.size).sum()
+    }
+}
+
+/// What one table's load did.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableLoad {
+    pub source: String,
+    pub table: String,
+    pub rows: u64,
+    pub inputs: Vec<InputCount>,
+    /// The first ones, with their places.
+    #[serde(skip)]
+    pub rejects: Vec<PlacedReject>,
+}
+
+/// What one object brought: `records_read = rows_loaded + rejected + skipped`.
+#[derive(Debug, Clone, Serialize)]
+pub struct InputCount {
+    pub key: String,
+    pub version: String,
+    /// As stored, compressed or not.
+    pub bytes: u64,
+    pub sha256: String,
+    pub records_read: u64,
+    pub rows_loaded: u64,
+    pub rejected: u64,
+    /// Records that the source file says to leave out.
+    pub skipped: u64,
+}
+
+/// A reject with its place in the object: record and line count from 1, the byte from 0 in the
+/// decompressed text.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlacedReject {
+    pub source: String,
+    pub key: String,
+    pub record: u64,
+    pub line: u64,
+    pub byte: u64,
+    pub column: Option<String>,
+    pub reason: String,
+}
+
+/// What all tables of one build share.
+pub struct Loader<'r> {
+    pub server: &'r Server,
+    /// Name of the build's database.
+    pub database: &'r str,
+    pub location: &'r Location,
+    pub settings: LoadSettings,
+    /// Go on after the first reject even without a budget, to list all of them.
+    pub list_rejects: bool,
+    pub progress: &'r Progress,
+    workers: Workers,
+    budget: Budget,
+}
+
+impl<'r> Loader<'r> {
+    /// Starts the parsing threads.
+    pub fn new(
+        server: &'r Server,
+        database: &'r str,
+        location: &'r Location,
+        settings: LoadSettings,
+        list_rejects: bool,
+        progress: &'r Progress,
+    ) -> Result<Loader<'r>> {
+        Ok(Loader {
+            server,
+            database,
+            location,
+            settings,
+            list_rejects,
+            progress,
+            workers: Workers::start(settings.workers)?,
+            budget: Budget::new(settings.memory_bytes),
+        })
+    }
+
+    /// Loads every table.
+    ///
+    /// # Errors
+    /// Status 1 when a record is rejected over its budget or a file does not fit; status 3 when
+    /// S3 or Postgres fails. What was committed is in a database that nobody can see.
+    pub async fn load(&self, mut jobs: Vec<TableJob>) -> Result<Vec<TableLoad>> {
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes()));
+        let jobs: Vec<_> = jobs
+            .into_iter()
+            .map(|job| {
+                let progress = self.progress.table(&job.plan.source.full_table(), job.bytes());
+                (job, progress)
+            })
+            .collect();
+        stream::iter(jobs)
+            .map(|(job, progress)| table::load_table(self, Arc::new(job), progress))
+            .buffer_unordered(self.settings.connections)
+            .try_collect()
+            .await
+    }
+}

@@ -1,0 +1,164 @@
+//! One raw object from its bytes to chunks: the part of the load that may block.
+//!
+//! Runs on a blocking thread of its own: takes blocks from the fetch, hashes and counts them,
+//! decompresses, cuts into chunks. It takes each chunk's share of the memory before it fills the
+//! chunk. When the other side goes away it stops with [`Stopped`], which is never the cause.
+
+use super::budget::{Budget, Share};
+use super::plan::TablePlan;
+use crate::fetch::{Digest, RawObject};
+use crate::problem::Problem;
+use crate::progress::TableProgress;
+use crate::read::decode;
+use crate::read::parse::RowPlan;
+use crate::read::split::{Chunk, SplitError, Splitter};
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// The other end of a channel has gone: another part of the run has failed, and says why.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub struct Stopped;
+
+/// A chunk with the plan of its object and its share of the memory.
+pub struct CutChunk {
+    pub chunk: Chunk,
+    pub plan: Arc<RowPlan>,
+    pub share: Share,
+    /// Lines of the object before the chunk's data began (the header), for the first chunk.
+    pub lines_before: u64,
+}
+
+/// What was read of the object.
+#[derive(Debug)]
+pub struct ReadObject {
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// What the cutting of one object needs.
+pub struct Cutting {
+    pub plan: TablePlan,
+    pub object: RawObject,
+    pub blocks: mpsc::Receiver<Bytes>,
+    pub chunks: mpsc::Sender<CutChunk>,
+    pub budget: Budget,
+    pub chunk_bytes: usize,
+    pub progress: Arc<TableProgress>,
+    pub runtime: Handle,
+}
+
+impl Cutting {
+    /// Reads the whole object; returns when its last chunk was handed on.
+    pub fn run(self) -> Result<ReadObject> {
+        let key = self.object.key.clone();
+        let mut raw = RawReader {
+            blocks: self.blocks,
+            block: Bytes::new(),
+            digest: Digest::new(&self.object),
+            received: 0,
+            expected: self.object.size,
+            progress: self.progress,
+        };
+        let dialect = &self.plan.source.dialect;
+        {
+            let (_, text) = decode::open(&mut raw).map_err(|error| placed(&key, error))?;
+            let mut splitter = Splitter::new(text, dialect, self.chunk_bytes);
+            let header = splitter.header().map_err(|error| split_error(&key, error))?;
+            let names = match (&self.plan.source.names, header) {
+                (Some(names), _) => names.clone(),
+                (None, Some(header)) => header,
+                (None, None) => bail!(
+                    Problem::refused(format!("`{key}` is empty: expected at least a header"))
+                        .hint("an empty delivery is not a night's data; nothing was published")
+                ),
+            };
+            let plan = Arc::new(self.plan.row_plan(&names, &key)?);
+            let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
+            let mut lines_before = splitter.start().lines;
+            loop {
+                let share = self.runtime.block_on(self.budget.take(share_bytes))?;
+                let next = splitter.next(Vec::new()).map_err(|error| split_error(&key, error))?;
+                let Some(chunk) = next else { break };
+                let cut = CutChunk {
+                    chunk,
+                    plan: Arc::clone(&plan),
+                    share,
+                    lines_before: std::mem::take(&mut lines_before),
+                };
+                self.chunks.blocking_send(cut).map_err(|_| Stopped)?;
+            }
+        }
+        // Whatever the container did not need is still part of the object.
+        io::copy(&mut raw, &mut io::sink()).map_err(|error| placed(&key, error))?;
+        let bytes = raw.received;
+        let sha256 = raw.digest.finish().with_context(|| format!("check `{key}`"))?;
+        Ok(ReadObject { bytes, sha256 })
+    }
+}
+
+fn placed(key: &str, error: io::Error) -> anyhow::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
+        return anyhow!(Stopped);
+    }
+    anyhow::Error::new(error).context(Problem::refused(format!("read `{key}`")))
+}
+
+fn split_error(key: &str, error: SplitError) -> anyhow::Error {
+    match error {
+        SplitError::Io(error) => placed(key, error),
+        other => anyhow::Error::new(other).context(Problem::refused(format!("read `{key}`"))),
+    }
+}
+
+/// The blocks of the fetch as a stream of bytes, counted and hashed.
+struct RawReader {
+    blocks: mpsc::Receiver<Bytes>,
+    block: Bytes,
+    digest: Digest,
+    received: u64,
+    expected: u64,
+    progress: Arc<TableProgress>,
+}
+
+impl Read for RawReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.block.is_empty() {
+            match self.blocks.blocking_recv() {
+                Some(block) => {
+                    self.digest.update(&block);
+                    self.received += block.len() as u64;
+                    self.progress.bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
+                    self.block = block;
+                }
+                // The fetch ends only when every byte was sent; an earlier end is its failure.
+                None if self.received == self.expected => return Ok(0),
+                None => return Err(io::Error::other(Stopped)),
+            }
+        }
+        let count = out.len().min(self.block.len());
+        out[..count].copy_from_slice(&self.block.split_to(count));
+        Ok(count)
+    }
+}
+
+/// Reads the header of an object from its first bytes, to find a file that does not fit before
+/// anything is loaded.
+pub fn peek_header(plan: &TablePlan, key: &str, start: &[u8]) -> Result<RowPlan> {
+    let names = match &plan.source.names {
+        Some(names) => names.clone(),
+        None => {
+            let (_, text) = decode::open(start).map_err(|error| placed(key, error))?;
+            Splitter::new(text, &plan.source.dialect, 16 << 10)
+                .header()
+                .map_err(|error| split_error(key, error))?
+                .with_context(|| Problem::refused(format!("`{key}` is empty: expected at least a header")))?
+        }
+    };
+    plan.row_plan(&names, key)
+}

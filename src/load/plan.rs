@@ -1,0 +1,218 @@
+//! Which field of which file becomes which column of which table.
+//!
+//! In: the sources, the tables of the fresh database and each object's header. Out: a
+//! [`TablePlan`] for each source and a [`RowPlan`] for each object, or one error that lists both
+//! sides. Everything is decided before the first row is loaded: a column type without an
+//! encoder, a header that does not fit, a column that nobody fills.
+
+use crate::dataset::{ColumnRule, Source, fold};
+use crate::encode::Type;
+use crate::problem::Problem;
+use crate::read::parse::{ColumnPlan, RowPlan};
+use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+
+/// One table and the columns that its source may fill.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    pub source: Source,
+    pub table_oid: u32,
+    /// COPY FREEZE is refused for a partitioned parent.
+    pub freeze: bool,
+    fillable: Vec<Fillable>,
+}
+
+#[derive(Debug, Clone)]
+struct Fillable {
+    name: String,
+    not_null: bool,
+    rule: ColumnRule,
+    ty: Type,
+}
+
+impl TablePlan {
+    /// Matches a source with its table.
+    ///
+    /// # Errors
+    /// Status 2: no such table, a rule for a column that is not there, a type without an encoder.
+    pub fn new(source: &Source, tables: &[Table]) -> Result<TablePlan> {
+        let found = tables
+            .iter()
+            .find(|table| table.schema == source.schema && table.name == source.table);
+        let Some(table) = found else {
+            let known: Vec<String> = tables.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+            bail!(
+                Problem::usage(format!(
+                    "source `{}` fills table `{}`, which the schema files do not create",
+                    source.name,
+                    source.full_table()
+                ))
+                .hint(format!("they create: {}", known.join(", ")))
+            );
+        };
+        let exists = |name: &String| table.columns.iter().any(|column| column.name == *name);
+        for name in source.columns.keys().chain(&source.absent) {
+            if !exists(name) {
+                bail!(Problem::usage(format!(
+                    "source `{}` names the column `{name}`, which table `{}` does not have",
+                    source.name,
+                    source.full_table()
+                )));
+            }
+        }
+        let mut fillable = Vec::new();
+        for column in &table.columns {
+            let filled_by_server = column.generated || column.identity != Identity::No;
+            let asked_for = source.columns.contains_key(&column.name);
+            if source.absent.contains(&column.name) || (filled_by_server && !asked_for) {
+                continue;
+            }
+            if column.generated {
+                bail!(Problem::usage(format!(
+                    "source `{}` fills `{}`, which is a generated column",
+                    source.name, column.name
+                )));
+            }
+            let rule = source.columns.get(&column.name).cloned().unwrap_or_default();
+            let ty = encoder(column, &rule).with_context(|| {
+                Problem::usage(format!(
+                    "column `{}` of `{}` has type {}",
+                    column.name,
+                    source.full_table(),
+                    column.sql_type
+                ))
+                .hint("change the column's type, or list it under `absent` and fill it in a derive file")
+            })?;
+            fillable.push(Fillable { name: column.name.clone(), not_null: column.not_null, rule, ty });
+        }
+        Ok(TablePlan {
+            source: source.clone(),
+            table_oid: table.oid,
+            freeze: !matches!(table.kind, TableKind::Partitioned { .. }),
+            fillable,
+        })
+    }
+
+    /// How the records of an object with this header become rows.
+    ///
+    /// # Errors
+    /// Status 1 with both lists when a column is missing in the file or a header name is unknown.
+    pub fn row_plan(&self, header: &[String], key: &str) -> Result<RowPlan> {
+        let source = &self.source;
+        let folded: Vec<String> = header.iter().map(|name| fold(name)).collect();
+        let mut used = BTreeSet::new();
+        let mut columns = Vec::new();
+        let mut missing = Vec::new();
+        for column in &self.fillable {
+            let wanted = column.rule.from.as_deref().map_or_else(|| column.name.clone(), fold);
+            let places: Vec<usize> = (0..folded.len()).filter(|index| folded[*index] == wanted).collect();
+            let exact = column.rule.from.as_deref().and_then(|from| header.iter().position(|name| name == from));
+            let field = match (exact, places.as_slice()) {
+                (Some(field), _) => field,
+                (None, [field]) => *field,
+                (None, []) => {
+                    missing.push(match &column.rule.from {
+                        Some(from) => format!("{} (from \"{from}\")", column.name),
+                        None => column.name.clone(),
+                    });
+                    continue;
+                }
+                (None, _) => bail!(
+                    Problem::refused(format!(
+                        "`{key}`: {} header names could fill column `{}` of `{}`",
+                        places.len(),
+                        column.name,
+                        source.full_table()
+                    ))
+                    .hint("say which with `from`, spelled exactly as in the header")
+                ),
+            };
+            used.insert(field);
+            columns.push(ColumnPlan {
+                name: column.name.clone(),
+                field,
+                not_null: column.not_null,
+                nulls: column
+                    .rule
+                    .null
+                    .as_ref()
+                    .unwrap_or(&source.null)
+                    .iter()
+                    .map(|null| null.clone().into_bytes())
+                    .collect(),
+                spelling: column.rule.parse,
+                ty: column.ty.clone(),
+            });
+        }
+        let unknown: Vec<&str> = (0..header.len())
+            .filter(|index| !used.contains(index) && !source.ignore.contains(&folded[*index]))
+            .map(|index| header[index].as_str())
+            .collect();
+        if !missing.is_empty() || !unknown.is_empty() {
+            let list = |names: Vec<String>| if names.is_empty() { "none".into() } else { names.join(", ") };
+            bail!(
+                Problem::refused(format!(
+                    "`{key}` does not fit table `{}`: columns that the file lacks: {}; names in the file that no column takes: {}",
+                    source.full_table(),
+                    list(missing),
+                    list(unknown.iter().map(|name| (*name).to_owned()).collect()),
+                ))
+                .hint(format!(
+                    "in the source file `{}.toml`, map a name under [columns], list a file's name under `ignore`, or a table's column under `absent`",
+                    source.name
+                ))
+            );
+        }
+        Ok(RowPlan { dialect: source.dialect.clone(), fields: header.len(), columns })
+    }
+
+    /// Names of the COPY columns, in the order of `row_plan`'s columns.
+    pub fn copy_columns(&self) -> impl Iterator<Item = &str> {
+        self.fillable.iter().map(|column| column.name.as_str())
+    }
+
+    /// Columns with their types, for `plan`.
+    pub fn described(&self) -> impl Iterator<Item = (&str, String)> {
+        self.fillable.iter().map(|column| (column.name.as_str(), column.ty.sql_name()))
+    }
+}
+
+/// The encoder of a column. Domains are taken off already; an array names its declared element.
+fn encoder(column: &Column, rule: &ColumnRule) -> Result<Type> {
+    let ty = encoder_of(&column.base)?;
+    match &rule.zone {
+        None => Ok(ty),
+        Some(zone) => ty.with_zone(offset_seconds(zone)?).context("`zone` is for timestamptz columns"),
+    }
+}
+
+fn encoder_of(base: &BaseType) -> Result<Type> {
+    match &base.kind {
+        Kind::Scalar => Type::scalar(base.oid, base.typmod).context("there is no encoder for this type"),
+        Kind::Enum { labels } => Ok(Type::enumeration(labels.clone())),
+        Kind::Array { element_oid, element, .. } => Ok(Type::array(encoder_of(element)?, *element_oid)),
+        Kind::Range => bail!("there is no encoder for ranges"),
+        Kind::Unsupported(why) => bail!("{why}"),
+    }
+}
+
+/// `UTC`, `+05:30`, `-06:00` in seconds east of Greenwich.
+fn offset_seconds(zone: &str) -> Result<i32> {
+    if zone == "UTC" {
+        return Ok(0);
+    }
+    let wrong = || format!("`zone = \"{zone}\"`: write UTC or an offset such as -06:00");
+    let (sign, rest) = match zone.split_at_checked(1).with_context(wrong)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => bail!(wrong()),
+    };
+    let (hours, minutes) = rest.split_once(':').with_context(wrong)?;
+    let hours: i32 = hours.parse().with_context(wrong)?;
+    let minutes: i32 = minutes.parse().with_context(wrong)?;
+    if !(0..=15).contains(&hours) || !(0..60).contains(&minutes) {
+        bail!(wrong());
+    }
+    Ok(sign * (hours * 3600 + minutes * 60))
+}

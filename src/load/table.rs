@@ -1,0 +1,369 @@
+//! The load of one table: its objects one after the other into one COPY, then the receipt.
+
+use super::copy::{CopyError, TableCopy};
+use super::object::{Cutting, CutChunk, ReadObject, Stopped};
+use super::places::Places;
+use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad};
+use crate::crashpoint;
+use crate::fetch::RawObject;
+use crate::postgres::{Session, error as pg_error, quote_ident};
+use crate::problem::Problem;
+use crate::progress::TableProgress;
+use crate::read::parse::{MAX_LISTED_REJECTS, Parsed, RowPlan, parse};
+use crate::units::grouped;
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc;
+
+/// Blocks of the fetch that wait for the decoder.
+const BLOCKS_WAITING: usize = 2;
+/// Chunks of one table being parsed; more than workers would only hold memory.
+const CHUNKS_AHEAD: usize = 8;
+
+/// Loads one table in one transaction on one connection.
+pub async fn load_table(loader: &Loader<'_>, job: Arc<TableJob>, progress: Arc<TableProgress>) -> Result<TableLoad> {
+    let source = job.plan.source.name.clone();
+    let outcome = TableLoader::run(loader, &job, &progress).await;
+    let load = outcome.with_context(|| format!("load source `{source}` into `{}`", loader.database))?;
+    progress.done.store(true, Ordering::Relaxed);
+    Ok(load)
+}
+
+struct TableLoader<'l> {
+    loader: &'l Loader<'l>,
+    job: &'l TableJob,
+    progress: &'l Arc<TableProgress>,
+    copy: TableCopy<'l>,
+    places: Places,
+    load: TableLoad,
+    /// Of the object under way.
+    count: InputCount,
+    lines: u64,
+}
+
+impl<'l> TableLoader<'l> {
+    async fn run(loader: &'l Loader<'l>, job: &'l TableJob, progress: &'l Arc<TableProgress>) -> Result<TableLoad> {
+        let source = &job.plan.source;
+        let table = format!("{}.{}", quote_ident(&source.schema), quote_ident(&source.table));
+        let purpose = format!("load {}", source.full_table());
+        let session = loader.server.connect(loader.database, &purpose).await?;
+        crashpoint::reached("load.before_copy");
+        // TRUNCATE in this transaction is what makes FREEZE possible, and at wal_level minimal
+        // it also saves the log of the whole load.
+        session
+            .batch_execute(&format!(
+                "begin; set local search_path = pg_catalog, public; truncate {table}"
+            ))
+            .await
+            .with_context(|| format!("begin the load of {table}"))?;
+        let columns: Vec<String> = job.plan.copy_columns().map(quote_ident).collect();
+        let freeze = if job.plan.freeze { ", freeze" } else { "" };
+        let statement = format!("copy {table} ({}) from stdin (format binary{freeze})", columns.join(", "));
+        let mut this = TableLoader {
+            loader,
+            job,
+            progress,
+            copy: TableCopy::new(&session, statement, loader.settings.stall_limit),
+            places: Places::default(),
+            load: TableLoad {
+                source: source.name.clone(),
+                table: source.full_table(),
+                rows: 0,
+                inputs: Vec::new(),
+                rejects: Vec::new(),
+            },
+            count: InputCount::begin(""),
+            lines: 0,
+        };
+        for (index, object) in job.objects.iter().enumerate() {
+            this.object(index, object).await?;
+        }
+        if let Err(error) = this.copy.finish().await {
+            return Err(this.explain(error));
+        }
+        this.load.rows = this.copy.rows;
+        let load = this.load;
+        check_counts(&load)?;
+        check_budget(job, &load)?;
+        write_receipt(&session, &load).await?;
+        crashpoint::reached("load.before_commit");
+        session
+            .batch_execute("commit")
+            .await
+            .with_context(|| format!("commit the load of {table}"))?;
+        crashpoint::reached("load.after_commit");
+        Ok(load)
+    }
+
+    /// Fetch, cut and parse one object side by side, and send its rows in order.
+    async fn object(&mut self, index: usize, object: &RawObject) -> Result<()> {
+        self.count = InputCount::begin(&object.key);
+        self.count.version = object.version.to_string();
+        self.lines = 0;
+        let (block_sender, blocks) = mpsc::channel(BLOCKS_WAITING);
+        let (chunk_sender, chunks) = mpsc::channel(1);
+        let cutting = Cutting {
+            plan: self.job.plan.clone(),
+            object: object.clone(),
+            blocks,
+            chunks: chunk_sender,
+            budget: self.loader.budget.clone(),
+            chunk_bytes: self.loader.settings.chunk_bytes,
+            progress: Arc::clone(self.progress),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let cut = tokio::task::spawn_blocking(move || cutting.run());
+        let fetch = self.loader.location.read(object, block_sender);
+        let (fetched, cut, consumed) = tokio::join!(fetch, cut, self.consume(index, chunks));
+        let cut = cut.context("wait for the reading thread")?;
+        let read = first_cause(fetched.map_err(anyhow::Error::from), cut, consumed)?;
+        if read.bytes != object.size {
+            bail!("`{}`: {} bytes were read of {}", object.key, read.bytes, object.size);
+        }
+        self.count.bytes = read.bytes;
+        self.count.sha256 = read.sha256;
+        self.load.inputs.push(self.count.clone());
+        Ok(())
+    }
+
+    async fn consume(&mut self, object: usize, mut chunks: mpsc::Receiver<CutChunk>) -> Result<()> {
+        let mut parsing = FuturesOrdered::new();
+        let mut more = true;
+        loop {
+            tokio::select! {
+                cut = chunks.recv(), if more && parsing.len() < CHUNKS_AHEAD => match cut {
+                    None => more = false,
+                    Some(cut) => parsing.push_back(self.loader.workers.run(move || {
+                        let CutChunk { chunk, plan, mut share, lines_before } = cut;
+                        let parsed = parse(&chunk, &plan);
+                        share.shrink_to(parsed.rows.len());
+                        (parsed, plan, share, chunk.byte, lines_before)
+                    })),
+                },
+                Some(answer) = parsing.next(), if !parsing.is_empty() => {
+                    let (mut parsed, plan, share, byte, lines_before) =
+                        answer.context("wait for a parsing thread")??;
+                    self.lines += lines_before;
+                    self.account(object, &parsed, &plan, byte)?;
+                    let rows = Bytes::from(std::mem::take(&mut parsed.rows));
+                    if let Err(error) = self.copy.send(rows, parsed.row_count).await {
+                        return Err(self.explain(error));
+                    }
+                    self.progress.add(parsed.row_count, parsed.rejected);
+                    crashpoint::reached("load.in_copy");
+                    drop(share);
+                }
+                else => return Ok(()),
+            }
+        }
+    }
+
+    /// Adds up a chunk and turns its places into places of the object.
+    fn account(&mut self, object: usize, parsed: &Parsed, plan: &RowPlan, byte: u64) -> Result<()> {
+        let first_record = self.count.records_read + 1;
+        let rejected = parsed.rejects.iter().map(|reject| reject.record).collect();
+        self.places.add(object, first_record, parsed.row_count, rejected);
+        for reject in &parsed.rejects {
+            if self.load.rejects.len() == MAX_LISTED_REJECTS {
+                break;
+            }
+            self.load.rejects.push(PlacedReject {
+                source: self.load.source.clone(),
+                key: self.count.key.clone(),
+                record: first_record + reject.record,
+                line: self.lines + reject.line + 1,
+                byte: byte + reject.byte,
+                column: reject.column.map(|index| plan.columns[index].name.clone()),
+                reason: reject.reason.to_string(),
+            });
+        }
+        self.count.records_read += parsed.records;
+        self.count.rows_loaded += parsed.row_count;
+        self.count.rejected += parsed.rejected;
+        self.lines += parsed.lines;
+        let budget = &self.job.plan.source.expect.rejects;
+        if self.count.rejected > 0 && !budget.collects() && !self.loader.list_rejects {
+            return Err(over_budget(self.job, &self.load, self.count.rejected));
+        }
+        Ok(())
+    }
+
+    /// The server's answer to a COPY, with the record that it points at.
+    fn explain(&self, failed: CopyError) -> anyhow::Error {
+        let place = failed.row.and_then(|row| self.places.find(row)).map(|(object, record)| {
+            format!("`{}` record {}", self.job.objects[object].key, grouped(record))
+        });
+        let refused = failed
+            .error
+            .downcast_ref::<tokio_postgres::Error>()
+            .map(|error| (pg_error::explain(error), pg_error::sqlstate(error).map(|code| code[..2].to_owned())));
+        match refused {
+            Some((text, class)) => {
+                let text = match place {
+                    Some(place) => format!("{place}: {text}"),
+                    None => text,
+                };
+                match class.as_deref() {
+                    Some("22" | "23") => anyhow!(Problem::refused(text)),
+                    Some("53") => anyhow!(
+                        Problem::dependency(text).hint("give the server room; the build is dropped, the alias is untouched")
+                    ),
+                    _ => anyhow!(Problem::dependency(text)),
+                }
+            }
+            None => failed.error,
+        }
+    }
+}
+
+/// The failure that caused the others: a part that only found its neighbour gone is not it.
+fn first_cause(fetched: Result<()>, cut: Result<ReadObject>, consumed: Result<()>) -> Result<ReadObject> {
+    consumed?;
+    match cut {
+        Err(error) if error.is::<Stopped>() => {
+            fetched?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+        Ok(read) => fetched.map(|()| read),
+    }
+}
+
+impl InputCount {
+    fn begin(key: &str) -> InputCount {
+        InputCount {
+            key: key.to_owned(),
+            version: String::new(),
+            bytes: 0,
+            sha256: String::new(),
+            records_read: 0,
+            rows_loaded: 0,
+            rejected: 0,
+            skipped: 0,
+        }
+    }
+}
+
+/// Nothing may be lost between the file and the server's count.
+fn check_counts(load: &TableLoad) -> Result<()> {
+    let mut rows = 0;
+    for input in &load.inputs {
+        rows += input.rows_loaded;
+        if input.records_read != input.rows_loaded + input.rejected + input.skipped {
+            bail!(
+                "`{}`: {} records read are not {} loaded + {} rejected + {} skipped",
+                input.key, input.records_read, input.rows_loaded, input.rejected, input.skipped
+            );
+        }
+    }
+    if rows != load.rows {
+        bail!("`{}`: {rows} rows were encoded and the server counted {}", load.table, load.rows);
+    }
+    Ok(())
+}
+
+fn check_budget(job: &TableJob, load: &TableLoad) -> Result<()> {
+    let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
+    let read: u64 = load.inputs.iter().map(|input| input.records_read).sum();
+    if job.plan.source.expect.rejects.allows(rejected, read) {
+        return Ok(());
+    }
+    Err(over_budget(job, load, rejected))
+}
+
+fn over_budget(job: &TableJob, load: &TableLoad, rejected: u64) -> anyhow::Error {
+    let budget = job.plan.source.expect.rejects.describe();
+    let place = load.rejects.first().map_or_else(String::new, |reject| format!("; the first: {reject}"));
+    let source = &job.plan.source.name;
+    anyhow::Error::new(RejectsOverBudget { rejects: load.rejects.clone() }).context(
+        Problem::refused(format!(
+            "{} {} rejected, the budget is {budget}{place}",
+            grouped(rejected),
+            if rejected == 1 { "record was" } else { "records were" }
+        ))
+        .hint(format!(
+            "`overnight run --rejects FILE` lists them; `[expect] rejects = {{ max = … }}` in `{source}.toml` allows some"
+        )),
+    )
+}
+
+/// Carries the listed rejects of a failed load to whoever writes them to a file.
+#[derive(Debug)]
+pub struct RejectsOverBudget {
+    pub rejects: Vec<PlacedReject>,
+}
+
+impl std::fmt::Display for RejectsOverBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rejects are listed", self.rejects.len())
+    }
+}
+
+impl std::error::Error for RejectsOverBudget {}
+
+impl std::fmt::Display for PlacedReject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` record {}, line {}, byte {}", self.key, grouped(self.record), grouped(self.line), grouped(self.byte))?;
+        match &self.column {
+            Some(column) => write!(f, ", column `{column}`: value {}", self.reason),
+            None => write!(f, ": record {}", self.reason),
+        }
+    }
+}
+
+/// The receipt, in the transaction of the rows: what went in, what was refused.
+async fn write_receipt(session: &Session, load: &TableLoad) -> Result<()> {
+    session
+        .execute(
+            "insert into overnight.loaded (table_name, rows_loaded) values ($1, $2)",
+            &[&load.table, &(load.rows as i64)],
+        )
+        .await
+        .context("write the receipt")?;
+    for input in &load.inputs {
+        session
+            .execute(
+                "insert into overnight.input
+                     (source, key, version, bytes, sha256, records_read, rows_loaded, rejected, skipped)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                &[
+                    &load.source,
+                    &input.key,
+                    &input.version,
+                    &(input.bytes as i64),
+                    &input.sha256,
+                    &(input.records_read as i64),
+                    &(input.rows_loaded as i64),
+                    &(input.rejected as i64),
+                    &(input.skipped as i64),
+                ],
+            )
+            .await
+            .context("write the receipt")?;
+    }
+    for some in load.rejects.chunks(10_000) {
+        let text = |pick: fn(&PlacedReject) -> &str| some.iter().map(pick).collect::<Vec<_>>();
+        let number = |pick: fn(&PlacedReject) -> u64| some.iter().map(|reject| pick(reject) as i64).collect::<Vec<_>>();
+        session
+            .execute(
+                "insert into overnight.reject (source, key, record, line, byte, column_name, reason)
+                 select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])",
+                &[
+                    &text(|reject| &reject.source),
+                    &text(|reject| &reject.key),
+                    &number(|reject| reject.record),
+                    &number(|reject| reject.line),
+                    &number(|reject| reject.byte),
+                    &some.iter().map(|reject| reject.column.as_deref()).collect::<Vec<_>>(),
+                    &text(|reject| &reject.reason),
+                ],
+            )
+            .await
+            .context("write the rejects")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The bridge to rayon, and its only user.
+//!
+//! A job is a pure function of what it is given. It never waits: it answers through a one-shot
+//! channel and is done. A panic in a job becomes an error of whoever waits for the answer.
+
+use anyhow::{Context, Result, anyhow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::sync::oneshot;
+
+/// The threads that parse and encode.
+#[derive(Debug)]
+pub struct Workers {
+    pool: rayon::ThreadPool,
+}
+
+/// The answer of a job, once it is there.
+pub type Answer<T> = oneshot::Receiver<Result<T>>;
+
+impl Workers {
+    /// Starts so many threads.
+    pub fn start(threads: usize) -> Result<Workers> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("parse-{index}"))
+            .build()
+            .context("start the threads that parse")?;
+        Ok(Workers { pool })
+    }
+
+    /// Queues a job.
+    pub fn run<T, F>(&self, job: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.pool.spawn_fifo(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(job))
+                .map_err(|_| anyhow!("a parsing thread panicked; this is a fault of overnight"));
+            // Nobody waits any more when the run was stopped.
+            drop(sender.send(outcome));
+        });
+        receiver
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error() {
+        let workers = Workers::start(1).unwrap();
+        assert_eq!(workers.run(|| 1 + 1).await.unwrap().unwrap(), 2);
+        let answer: Answer<()> = workers.run(|| panic!("on purpose"));
+        assert!(answer.await.unwrap().is_err());
+        assert_eq!(workers.run(|| 3).await.unwrap().unwrap(), 3);
+    }
+}

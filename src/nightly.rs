@@ -1,0 +1,455 @@
+//! The run, every stage in order: start reading here.
+//!
+//! Pin the inputs, create a database, run the numbered SQL, rehearse, load, put indexes and keys
+//! back, derive, analyze, grant, verify, seal, move the alias, retire. Until the alias moves
+//! nothing that a service can see has changed. A build that fails is recorded with its reason and
+//! dropped at once; if that is not possible any more, the next start does it.
+
+use crate::build;
+use crate::crashpoint;
+use crate::dataset::{Dataset, hex};
+use crate::fetch::Location;
+use crate::ledger::flips::Kind;
+use crate::ledger::{Build, Ledger, State};
+use crate::load::plan::TablePlan;
+use crate::load::{Loader, TableJob, TableLoad, object};
+use crate::manifest::Manifest;
+use crate::operation::Workplace;
+use crate::postgres::{Session, error as pg_error, quote_ident};
+use crate::problem::Problem;
+use crate::progress::{Progress, StageTime};
+use crate::retire::{Retired, retire};
+use crate::rotate::Move;
+use crate::schema::catalog::{self, Catalog};
+use crate::schema::numbered::{self, NumberedFile};
+use crate::schema::set_aside::{self, SetAside};
+use crate::schema::{rehearse, run as numbered_run, tables};
+use crate::verify::{VerifiedBuild, verify};
+use anyhow::{Context, Result, anyhow, bail};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// What somebody asked of a run.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// Build even when the inputs are those of the live build.
+    pub force: bool,
+    /// Build and verify, and leave the alias where it is.
+    pub no_rotate: bool,
+    /// List every reject, also without a budget.
+    pub list_rejects: bool,
+}
+
+/// How a run ended well.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The live build was made from exactly these inputs.
+    Unchanged { live: String },
+    /// The alias leads to this build.
+    Published(Report),
+    /// Verified and waiting, because `--no-rotate` asked for it.
+    Verified(Report),
+}
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub build: String,
+    pub previous: Option<String>,
+    pub seconds: f64,
+    pub rows: u64,
+    pub bytes: u64,
+    pub rejected: u64,
+    pub tables: Vec<TableLoad>,
+    pub stages: Vec<StageTime>,
+    pub retired: Retired,
+    /// The build was made by an earlier run that ended before the move.
+    pub resumed: bool,
+}
+
+/// The numbered SQL of a dataset, read and checked without a server.
+#[derive(Debug)]
+pub struct SqlFiles {
+    pub schema: Vec<NumberedFile>,
+    pub derive: Vec<NumberedFile>,
+    pub checks: Vec<NumberedFile>,
+    /// The application's own queries; read here so that their names and texts are checked.
+    pub golden: Vec<NumberedFile>,
+}
+
+impl SqlFiles {
+    /// Reads `schema/`, `derive/`, `checks/` and `golden/` of `sql/<dataset>`.
+    ///
+    /// # Errors
+    /// Status 2: a stray or duplicate name, a psql command, no schema file at all.
+    pub fn read(folder: &Path) -> Result<SqlFiles> {
+        let read = |part: &str| {
+            numbered::read_folder(&folder.join(part)).with_context(|| Problem::usage("read the numbered SQL"))
+        };
+        let files = SqlFiles {
+            schema: read("schema")?,
+            derive: read("derive")?,
+            checks: read("checks")?,
+            golden: read("golden")?,
+        };
+        if files.schema.is_empty() {
+            bail!(
+                Problem::usage(format!("`{}/schema` holds no SQL file", folder.display()))
+                    .hint("write at least `010_tables.sql` with the CREATE TABLE statements")
+            );
+        }
+        Ok(files)
+    }
+
+    /// Every file that shapes a build, in the order in which it runs.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &NumberedFile)> {
+        self.schema
+            .iter()
+            .map(|file| ("schema", file))
+            .chain(self.derive.iter().map(|file| ("derive", file)))
+            .chain(self.checks.iter().map(|file| ("checks", file)))
+    }
+}
+
+/// One digest over everything that decides what a build will hold.
+pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    digest.update(dataset.digest.as_bytes());
+    digest.update(manifest.digest.as_bytes());
+    for (part, file) in files.all() {
+        digest.update(format!("{part}/{} {}\n", file.name, file.digest).as_bytes());
+    }
+    hex(digest.finish().as_ref())
+}
+
+/// What all stages of one run share.
+pub struct Run<'r> {
+    pub place: &'r Workplace,
+    pub ledger: &'r Ledger,
+    pub dataset: &'r Dataset,
+    pub files: &'r SqlFiles,
+    pub location: &'r Location,
+    pub manifest: &'r Manifest,
+    pub progress: &'r Progress,
+}
+
+/// Runs one dataset from its files to the alias.
+pub async fn run(
+    place: &Workplace,
+    dataset: &Dataset,
+    options: &Options,
+    progress: &Progress,
+    env: crate::config::Env<'_>,
+) -> Result<Outcome> {
+    let began = Instant::now();
+    progress.begin(&dataset.name);
+    progress.stage("plan");
+    let files = SqlFiles::read(&dataset.sql)?;
+    let ledger = place.locked(dataset, &format!("run {}", dataset.name), env).await?;
+    let location = place.location().await?;
+    let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
+    for key in &manifest.unused {
+        tracing::info!("`{key}` is not used by any source");
+    }
+    let digest = input_digest(dataset, &files, &manifest);
+    let live = live_build(&ledger, dataset).await?;
+    if let Some(live) = live.as_ref().filter(|live| live.input_digest == digest && !options.force) {
+        ledger.event(&dataset.name, Some(live.id), "unchanged", "").await?;
+        progress.finish();
+        return Ok(Outcome::Unchanged { live: live.name.clone() });
+    }
+    let this = Run { place, ledger: &ledger, dataset, files: &files, location: &location, manifest: &manifest, progress };
+    let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
+    let resumed = waiting.is_some();
+    let (verified, tables) = match waiting {
+        Some(verified) => (verified, Vec::new()),
+        None => this.build(&digest, options, began).await?,
+    };
+    let mut report = Report {
+        build: verified.build().name.clone(),
+        previous: live.map(|live| live.name),
+        seconds: 0.0,
+        rows: tables.iter().map(|table| table.rows).sum(),
+        bytes: manifest.bytes(),
+        rejected: tables.iter().flat_map(|table| &table.inputs).map(|input| input.rejected).sum(),
+        tables,
+        stages: Vec::new(),
+        retired: Retired::default(),
+        resumed,
+    };
+    if !options.no_rotate {
+        progress.stage("rotate");
+        let prober = place.prober(dataset, env)?;
+        let alias = Move {
+            ledger: &ledger,
+            server: &place.server,
+            dataset,
+            prober: &prober,
+            settings: place.config.flip,
+            kind: Kind::Rotate,
+            reason: None,
+        };
+        alias.to(&verified).await?;
+        progress.stage("retire");
+        report.retired = retire(&ledger, &place.server, &dataset.name, dataset.settings.keep, place.config.retire_after)
+            .await
+            .context("retire old builds; the new build is live")?;
+    }
+    report.stages = progress.finish();
+    report.seconds = began.elapsed().as_secs_f64();
+    ledger.record_stages(verified.build(), &report.stages).await?;
+    Ok(if options.no_rotate { Outcome::Verified(report) } else { Outcome::Published(report) })
+}
+
+/// The build behind the alias.
+pub async fn live_build(ledger: &Ledger, dataset: &Dataset) -> Result<Option<Build>> {
+    match ledger.dataset(&dataset.name).await?.live_build {
+        Some(id) => Ok(Some(ledger.build(id).await?)),
+        None => Ok(None),
+    }
+}
+
+impl Run<'_> {
+    /// A build of the same inputs that an earlier run verified and did not publish.
+    async fn waiting_build(&self, digest: &str, live: Option<&Build>, options: &Options) -> Result<Option<VerifiedBuild>> {
+        if options.force {
+            return Ok(None);
+        }
+        let newest = self.ledger.builds(&self.dataset.name).await?.into_iter().find(|build| {
+            build.state == State::Verified
+                && build.input_digest == digest
+                && live.is_none_or(|live| build.id > live.id)
+        });
+        newest.map(VerifiedBuild::recorded).transpose()
+    }
+
+    /// Builds and verifies; a failure leaves nothing but its record.
+    async fn build(&self, digest: &str, options: &Options, began: Instant) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
+        self.progress.stage("create");
+        let locale = &self.place.config.locale;
+        let build = build::create(self.ledger, &self.place.server, self.dataset, digest, locale).await?;
+        match self.make(&build, options, began).await {
+            Ok(made) => Ok(made),
+            Err(error) => {
+                self.abandon(&build, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Records the reason and drops the database. What does not succeed here is only logged: the
+    /// reason of the failure matters more, and the next start repeats the rest.
+    pub async fn abandon(&self, build: &Build, error: &anyhow::Error) {
+        let reason = pg_error::explain_chain(error);
+        let swept = async {
+            self.ledger.fail(build, &reason).await?;
+            let build = Build { state: State::Failed, ..build.clone() };
+            build::sweep(self.ledger, &self.place.server, &build).await
+        };
+        if let Err(error) = swept.await {
+            let why = pg_error::explain_chain(&error);
+            tracing::warn!(build = %build.name, "{why}; the next start drops the unfinished build");
+        }
+    }
+
+    async fn make(&self, build: &Build, options: &Options, began: Instant) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
+        let server = &self.place.server;
+        let mut prepared = self.prepare(build).await?;
+        let keeper = server.connect(&build.name, "build").await?;
+        crashpoint::reached("set_aside.before");
+        prepared.set_aside.take_out(&keeper).await.context("set indexes and keys aside")?;
+        crashpoint::reached("set_aside.after");
+
+        self.progress.stage("load");
+        let settings = self.place.config.load;
+        let loader = Loader::new(server, &build.name, self.location, settings, options.list_rejects, self.progress)?;
+        let loads = loader.load(prepared.jobs).await?;
+        drop(loader);
+        let rows: u64 = loads.iter().map(|load| load.rows).sum();
+        self.progress.moved(Some(rows), Some(self.manifest.bytes()), Some(settings.connections));
+
+        self.progress.stage("indexes and keys");
+        crashpoint::reached("put_back.before");
+        self.put_back(build, &prepared.set_aside).await?;
+        let sessions = self.place.config.index_sessions;
+        self.progress.moved(None, None, Some(sessions));
+        let now = catalog::snapshot(&keeper).await?;
+        let differences = prepared.declared.diff(&now);
+        if !differences.is_empty() {
+            bail!("after the load the catalog is not what the schema files declared: {}", differences.join("; "));
+        }
+        crashpoint::reached("put_back.after");
+
+        self.progress.stage("derive");
+        crashpoint::reached("derive.before");
+        self.run_files(build, "derive", &self.files.derive).await?;
+        crashpoint::reached("derive.after");
+
+        self.progress.stage("analyze");
+        self.vacuum(build, &keeper).await?;
+        crashpoint::reached("vacuum.after");
+        build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
+        crashpoint::reached("grant.after");
+
+        self.progress.stage("verify");
+        crashpoint::reached("verify.before");
+        let findings = verify(self.ledger, &keeper, self.dataset, build, &self.files.checks).await?;
+        let passed = findings.proof(build)?;
+        crashpoint::reached("verify.after");
+        self.record(build, &loads, began).await?;
+        self.progress.stage("seal");
+        Ok((passed.seal(self.ledger, keeper).await?, loads))
+    }
+
+    async fn put_back(&self, build: &Build, set_aside: &SetAside) -> Result<()> {
+        let server = &self.place.server;
+        let sizes = self.table_sizes(build).await?;
+        set_aside
+            .put_back(
+                || server.connect(&build.name, "index"),
+                self.place.config.index_sessions,
+                &sizes,
+                |job, took| tracing::debug!("put back {} in {:.2} s", job.name, took.as_secs_f64()),
+            )
+            .await
+            .context("put indexes and keys back")
+    }
+
+    /// Pages of each table, so that the largest begin first.
+    async fn table_sizes(&self, build: &Build) -> Result<HashMap<u32, u64>> {
+        let session = self.place.server.connect(&build.name, "sizes").await?;
+        let rows = session
+            .query("select oid, pg_relation_size(oid) from pg_class where relkind = 'r' and oid >= 16384", &[])
+            .await
+            .context("ask for the sizes of the tables")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1) as u64)).collect())
+    }
+
+    /// Runs files in order, each on a fresh session.
+    async fn run_files(&self, build: &Build, part: &str, files: &[NumberedFile]) -> Result<()> {
+        for file in files {
+            let session = self.place.server.connect(&build.name, &format!("{part} {}", file.name)).await?;
+            let began = Instant::now();
+            numbered_run::run(&session, file).await.with_context(|| format!("run `{part}/{}`", file.name))?;
+            tracing::debug!("ran {part}/{} in {:.2} s", file.name, began.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
+
+    /// Freezes, analyzes and marks visible every table, side by side. After COPY FREEZE there is
+    /// almost nothing to do but the statistics.
+    async fn vacuum(&self, build: &Build, keeper: &Session) -> Result<()> {
+        let rows = keeper
+            .query(
+                "select n.nspname::text, c.relname::text, c.relkind = 'p'
+                 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                 where c.relkind in ('r', 'm', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+                 order by c.relkind = 'p', c.relpages desc",
+                &[],
+            )
+            .await
+            .context("list the tables")?;
+        let statements = rows.iter().map(|row| {
+            let table = format!("{}.{}", quote_ident(row.get(0)), quote_ident(row.get(1)));
+            match row.get(2) {
+                true => format!("analyze {table}"),
+                false => format!("vacuum (freeze, analyze) {table}"),
+            }
+        });
+        stream::iter(statements)
+            .map(|statement| async move {
+                let session = self.place.server.connect(&build.name, "analyze").await?;
+                session.batch_execute(&statement).await.with_context(|| statement.clone())?;
+                anyhow::Ok(())
+            })
+            .buffer_unordered(self.place.config.index_sessions)
+            .try_collect::<()>()
+            .await
+    }
+
+    async fn record(&self, build: &Build, loads: &[TableLoad], began: Instant) -> Result<()> {
+        let inputs = || loads.iter().flat_map(|load| &load.inputs);
+        let records = inputs().map(|input| input.records_read).sum();
+        let rows = loads.iter().map(|load| load.rows).sum();
+        let bytes = inputs().map(|input| input.bytes).sum();
+        self.ledger.record_counts(build, records, rows, bytes, began.elapsed().as_secs_f64()).await?;
+        self.ledger.record_loads(build, loads).await
+    }
+}
+
+/// A build whose tables are declared and empty, and what will be done with them.
+pub struct Prepared {
+    pub jobs: Vec<TableJob>,
+    pub set_aside: SetAside,
+    pub declared: Catalog,
+    /// Derive files that cannot be rehearsed, because they do not run in a transaction.
+    pub not_rehearsed: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Everything that can fail before the first row: schema files, types, headers, rehearsal.
+    pub async fn prepare(&self, build: &Build) -> Result<Prepared> {
+        self.progress.stage("schema");
+        crashpoint::reached("schema.before_files");
+        self.run_files(build, "schema", &self.files.schema).await?;
+        let session = self.place.server.connect(&build.name, "prepare").await?;
+        for (part, file) in self.files.all() {
+            let path = format!("{part}/{}", file.name);
+            session
+                .execute("insert into overnight.sql_file (path, sha256) values ($1, $2)", &[&path, &file.digest])
+                .await
+                .context("write the SQL digests into the stamp")?;
+            self.ledger.record_sql_file(build, &path, &file.digest).await?;
+        }
+        self.check_version(&session).await?;
+        crashpoint::reached("schema.after_files");
+
+        self.progress.stage("rehearse");
+        let known = tables::tables(&session).await?;
+        let mut jobs = Vec::new();
+        for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
+            let plan = TablePlan::new(source, &known)?;
+            for object in &inputs.objects {
+                let start = self.location.read_start(object, 256 << 10).await?;
+                object::peek_header(&plan, &object.key, &start)
+                    .with_context(|| format!("look at the header of `{}`", object.key))?;
+            }
+            jobs.push(TableJob { plan, objects: inputs.objects.clone() });
+        }
+        let declared = catalog::snapshot(&session).await?;
+        let set_aside = set_aside::plan(&session).await.context("find what to set aside")?;
+        let rehearsal = rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
+            .await
+            .context("rehearse on the empty tables")?;
+        crashpoint::reached("rehearse.after");
+        Ok(Prepared { jobs, set_aside, declared, not_rehearsed: rehearsal.not_rehearsed.into_iter().map(|(file, why)| format!("{file}: {why}")).collect() })
+    }
+
+    /// A wrong schema version is known before anything is loaded.
+    async fn check_version(&self, session: &Session) -> Result<()> {
+        let expected = self.dataset.settings.schema_version;
+        let declared = session
+            .query_opt("select schema_version from overnight.declared", &[])
+            .await
+            .context("read the declared schema version")?
+            .map(|row| row.get::<_, i32>(0));
+        match declared {
+            Some(version) if version == expected => Ok(()),
+            Some(version) => Err(anyhow!(
+                Problem::refused(format!(
+                    "the schema files declare version {version}, dataset.toml expects {expected}"
+                ))
+                .hint("raise `schema_version` when the services understand the new schema")
+            )),
+            None => Err(anyhow!(
+                Problem::refused("no schema file declares a version")
+                    .hint(format!("begin the first with: select overnight.declare_version({expected});"))
+            )),
+        }
+    }
+}

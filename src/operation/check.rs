@@ -1,0 +1,34 @@
+//! Checks the configuration of datasets without a server and without reading any input.
+
+use crate::dataset::{Dataset, names};
+use crate::nightly::SqlFiles;
+use anyhow::Result;
+use serde::Serialize;
+use std::path::Path;
+
+/// What a dataset declares.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    pub dataset: String,
+    pub sources: usize,
+    pub sql_files: usize,
+}
+
+/// Checks one dataset, or all of a project.
+pub fn check(project: &Path, dataset: Option<&str>) -> Result<Vec<Result<Checked>>> {
+    let names = match dataset {
+        Some(name) => vec![name.to_owned()],
+        None => names(project)?,
+    };
+    Ok(names.iter().map(|name| check_one(project, name)).collect())
+}
+
+fn check_one(project: &Path, name: &str) -> Result<Checked> {
+    let dataset = Dataset::read(project, name)?;
+    let files = SqlFiles::read(&dataset.sql)?;
+    Ok(Checked {
+        dataset: dataset.name,
+        sources: dataset.sources.len(),
+        sql_files: files.all().count() + files.golden.len(),
+    })
+}

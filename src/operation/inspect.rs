@@ -1,0 +1,115 @@
+//! What is live, what is kept, what happened: reading the ledger without its lock.
+
+use super::Workplace;
+use crate::ledger::{Build, State};
+use anyhow::Result;
+use serde::Serialize;
+
+/// One dataset at a glance.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    pub dataset: String,
+    pub live: Option<String>,
+    pub previous: Option<String>,
+    pub schema_version: Option<i32>,
+    /// When the live build was verified, and how long ago in seconds.
+    pub verified_at: Option<String>,
+    pub age_seconds: Option<i64>,
+    pub rows: Option<i64>,
+    pub held: bool,
+    pub hold_reason: Option<String>,
+    pub held_by: Option<String>,
+    /// Verified builds that wait for `rotate`.
+    pub waiting: Vec<String>,
+    pub kept: usize,
+    pub bytes_on_disk: Option<i64>,
+    pub last_failure: Option<Failure>,
+}
+
+/// The last build that came to nothing, if it is newer than the live one.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    pub build: String,
+    pub at: String,
+    pub reason: String,
+}
+
+/// Status of one dataset or of all that the ledger knows.
+pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Status>> {
+    let Some(ledger) = crate::ledger::Ledger::open_existing(
+        &place.server,
+        &place.config.control_database,
+        "status",
+    )
+    .await?
+    else {
+        return Ok(Vec::new());
+    };
+    let names = match dataset {
+        Some(name) => vec![name.to_owned()],
+        None => ledger.datasets().await?,
+    };
+    let mut all = Vec::new();
+    for name in names {
+        let row = ledger.dataset(&name).await?;
+        let builds = ledger.builds(&name).await?;
+        let by_id = |id: Option<i64>| builds.iter().find(|build| Some(build.id) == id);
+        let live = by_id(row.live_build);
+        let age = ledger
+            .session
+            .query_opt(
+                "select extract(epoch from clock_timestamp() - verified_at)::bigint,
+                        case when d.oid is not null then pg_database_size(d.oid) end
+                 from ledger.build b left join pg_database d on d.oid = b.database_oid where b.id = $1",
+                &[&row.live_build],
+            )
+            .await?;
+        all.push(Status {
+            live: live.map(|build| build.name.clone()),
+            previous: by_id(row.previous_build).map(|build| build.name.clone()),
+            schema_version: live.map(|build| build.schema_version),
+            verified_at: live.and_then(|build| build.verified_at.clone()),
+            age_seconds: age.as_ref().and_then(|row| row.get(0)),
+            rows: live.and_then(|build| build.rows_loaded),
+            held: row.held,
+            hold_reason: row.hold_reason,
+            held_by: row.held_by,
+            waiting: builds
+                .iter()
+                .filter(|build| build.state == State::Verified && row.live_build.is_none_or(|id| build.id > id))
+                .map(|build| build.name.clone())
+                .collect(),
+            kept: builds.iter().filter(|build| matches!(build.state, State::Published | State::Verified)).count(),
+            bytes_on_disk: age.as_ref().and_then(|row| row.get(1)),
+            last_failure: builds
+                .iter()
+                .find(|build| build.failure.is_some())
+                .filter(|build| row.live_build.is_none_or(|id| build.id > id))
+                .map(|build| Failure {
+                    build: build.name.clone(),
+                    at: build.created_at.clone(),
+                    reason: build.failure.clone().unwrap_or_default(),
+                }),
+            dataset: name,
+        });
+    }
+    Ok(all)
+}
+
+/// Every build that the ledger remembers, newest first.
+pub async fn builds(place: &Workplace, dataset: &str) -> Result<Vec<(Build, Option<&'static str>)>> {
+    let ledger = place.ledger("builds").await?;
+    let row = ledger.dataset(dataset).await?;
+    let builds = ledger.builds(dataset).await?;
+    Ok(builds
+        .into_iter()
+        .map(|build| {
+            let role = match Some(build.id) {
+                id if id == row.live_build => Some("live"),
+                id if id == row.previous_build => Some("previous"),
+                _ => None,
+            };
+            (build, role)
+        })
+        .collect())
+}

@@ -1,0 +1,116 @@
+//! What an operator does to an alias by hand: rotate, roll back, hold, release.
+
+use super::Workplace;
+use crate::config::Env;
+use crate::dataset::Dataset;
+use crate::ledger::flips::Kind;
+use crate::ledger::{Build, Ledger, State};
+use crate::problem::Problem;
+use crate::rotate::Move;
+use crate::verify::VerifiedBuild;
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// Where the alias leads now.
+#[derive(Debug, Serialize)]
+pub struct Moved {
+    pub dataset: String,
+    pub live: String,
+    pub before: Option<String>,
+    pub held: bool,
+}
+
+/// Moves the alias to a verified build; default: the newest.
+pub async fn rotate(place: &Workplace, dataset: &Dataset, to: Option<&str>, env: Env<'_>) -> Result<Moved> {
+    let ledger = place.locked(dataset, &format!("rotate {}", dataset.name), env).await?;
+    let builds = ledger.builds(&dataset.name).await?;
+    let chosen = match to {
+        Some(name) => named(&builds, name, dataset)?,
+        None => builds
+            .iter()
+            .find(|build| matches!(build.state, State::Verified))
+            .with_context(|| {
+                Problem::refused(format!("`{}` has no verified build that waits", dataset.name))
+                    .hint(format!("`overnight builds {0}` lists them; `overnight rollback {0}` goes back", dataset.name))
+            })?,
+    };
+    moved(place, &ledger, dataset, chosen, Kind::Rotate, None, env).await
+}
+
+/// Moves the alias to an earlier build and holds it there.
+pub async fn rollback(
+    place: &Workplace,
+    dataset: &Dataset,
+    to: Option<&str>,
+    reason: &str,
+    env: Env<'_>,
+) -> Result<Moved> {
+    let ledger = place.locked(dataset, &format!("rollback {}", dataset.name), env).await?;
+    let builds = ledger.builds(&dataset.name).await?;
+    let live = ledger.dataset(&dataset.name).await?.live_build;
+    let chosen = match to {
+        Some(name) => named(&builds, name, dataset)?,
+        None => builds
+            .iter()
+            .find(|build| {
+                build.state == State::Published
+                    && build.rolled_back_at.is_none()
+                    && live.is_some_and(|live| build.id < live)
+            })
+            .with_context(|| {
+                Problem::refused(format!("`{}` has no earlier build to go back to", dataset.name))
+                    .hint(format!("`overnight builds {}` lists what is kept", dataset.name))
+            })?,
+    };
+    moved(place, &ledger, dataset, chosen, Kind::Rollback, Some(reason), env).await
+}
+
+fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b Build> {
+    builds.iter().find(|build| build.name == name).with_context(|| {
+        Problem::usage(format!("`{}` has no build `{name}`", dataset.name))
+            .hint(format!("`overnight builds {}` lists them", dataset.name))
+    })
+}
+
+async fn moved(
+    place: &Workplace,
+    ledger: &Ledger,
+    dataset: &Dataset,
+    to: &Build,
+    kind: Kind,
+    reason: Option<&str>,
+    env: Env<'_>,
+) -> Result<Moved> {
+    let before = ledger.dataset(&dataset.name).await?.live_build;
+    let before = match before {
+        Some(id) => Some(ledger.build(id).await?.name),
+        None => None,
+    };
+    let prober = place.prober(dataset, env)?;
+    let alias = Move {
+        ledger,
+        server: &place.server,
+        dataset,
+        prober: &prober,
+        settings: place.config.flip,
+        kind,
+        reason,
+    };
+    alias.to(&VerifiedBuild::recorded(to.clone())?).await?;
+    let row = ledger.dataset(&dataset.name).await?;
+    Ok(Moved { dataset: dataset.name.clone(), live: to.name.clone(), before, held: row.held })
+}
+
+/// Forbids every move until released.
+pub async fn hold(place: &Workplace, dataset: &Dataset, reason: &str, env: Env<'_>) -> Result<()> {
+    let ledger = place.locked(dataset, &format!("hold {}", dataset.name), env).await?;
+    ledger.set_hold(&dataset.name, true, Some(reason)).await
+}
+
+/// Allows moves again; says whether there was a hold.
+pub async fn release(place: &Workplace, dataset: &Dataset, env: Env<'_>) -> Result<bool> {
+    let ledger = place.locked(dataset, &format!("release {}", dataset.name), env).await?;
+    let held = ledger.dataset(&dataset.name).await?.held;
+    ledger.set_hold(&dataset.name, false, None).await?;
+    Ok(held)
+}

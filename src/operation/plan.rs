@@ -1,0 +1,118 @@
+//! What a run would do, found out by doing everything but the load.
+//!
+//! Makes a database, runs the schema files, looks at every header, rehearses, and drops the
+//! database again. No alias is touched and nothing is loaded.
+
+use super::Workplace;
+use crate::build;
+use crate::config::Env;
+use crate::dataset::Dataset;
+use crate::manifest::Manifest;
+use crate::nightly::{Run, SqlFiles, input_digest, live_build};
+use crate::postgres::error::explain_chain;
+use crate::progress::Progress;
+use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What a run would do.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    pub dataset: String,
+    /// The live build was made from exactly these inputs.
+    pub unchanged: bool,
+    pub live: Option<String>,
+    pub objects: usize,
+    pub bytes: u64,
+    pub unused: Vec<String>,
+    pub tables: Vec<PlannedTable>,
+    pub sql: Vec<String>,
+    pub not_rehearsed: Vec<String>,
+    /// What is set aside and put back after the load.
+    pub put_back: Vec<String>,
+    /// From the last build of this dataset, scaled by the bytes of the inputs.
+    pub disk_bytes: Option<u64>,
+    pub seconds: Option<f64>,
+    /// Most memory for records in flight.
+    pub memory_bytes: usize,
+    pub connections: usize,
+}
+
+/// One table and what fills it.
+#[derive(Debug, Serialize)]
+pub struct PlannedTable {
+    pub table: String,
+    pub source: String,
+    pub objects: usize,
+    pub bytes: u64,
+    pub columns: Vec<(String, String)>,
+}
+
+/// Finds out.
+pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress, env: Env<'_>) -> Result<Plan> {
+    progress.begin(&dataset.name);
+    progress.stage("plan");
+    let files = SqlFiles::read(&dataset.sql)?;
+    let ledger = place.locked(dataset, &format!("plan {}", dataset.name), env).await?;
+    let location = place.location().await?;
+    let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
+    let digest = input_digest(dataset, &files, &manifest);
+    let live = live_build(&ledger, dataset).await?;
+    let run = Run { place, ledger: &ledger, dataset, files: &files, location: &location, manifest: &manifest, progress };
+    let scratch = build::create(&ledger, &place.server, dataset, &digest, &place.config.locale).await?;
+    let prepared = run.prepare(&scratch).await;
+    let reason = match &prepared {
+        Ok(_) => anyhow!("a plan only"),
+        Err(error) => anyhow!("a plan only, which failed: {}", explain_chain(error)),
+    };
+    run.abandon(&scratch, &reason).await;
+    let prepared = prepared?;
+    progress.finish();
+    let (disk_bytes, seconds) = estimate(&ledger, live.as_ref(), manifest.bytes()).await?;
+    Ok(Plan {
+        dataset: dataset.name.clone(),
+        unchanged: live.as_ref().is_some_and(|live| live.input_digest == digest),
+        live: live.map(|live| live.name),
+        objects: manifest.objects(),
+        bytes: manifest.bytes(),
+        unused: manifest.unused.clone(),
+        tables: prepared
+            .jobs
+            .iter()
+            .map(|job| PlannedTable {
+                table: job.plan.source.full_table(),
+                source: job.plan.source.name.clone(),
+                objects: job.objects.len(),
+                bytes: job.objects.iter().map(|object| object.size).sum(),
+                columns: job.plan.described().map(|(name, ty)| (name.to_owned(), ty)).collect(),
+            })
+            .collect(),
+        sql: files.all().map(|(part, file)| format!("{part}/{}", file.name)).collect(),
+        not_rehearsed: prepared.not_rehearsed,
+        put_back: prepared.set_aside.jobs().into_iter().flat_map(|job| job.statements).collect(),
+        disk_bytes,
+        seconds,
+        memory_bytes: place.config.load.memory_bytes,
+        connections: place.config.load.connections,
+    })
+}
+
+/// The live build's size and time, scaled to the bytes of these inputs.
+async fn estimate(
+    ledger: &crate::ledger::Ledger,
+    live: Option<&crate::ledger::Build>,
+    bytes: u64,
+) -> Result<(Option<u64>, Option<f64>)> {
+    let Some(live) = live else { return Ok((None, None)) };
+    let size: Option<i64> = ledger
+        .session
+        .query_one("select (select pg_database_size(oid) from pg_database where oid = $1)", &[&live.database_oid])
+        .await
+        .context("ask for the size of the live build")?
+        .get(0);
+    let scale = match live.bytes_read {
+        Some(read) if read > 0 => bytes as f64 / read as f64,
+        _ => return Ok((None, None)),
+    };
+    Ok((size.map(|size| (size as f64 * scale) as u64), live.seconds.map(|seconds| seconds * scale)))
+}

@@ -1,0 +1,53 @@
+//! Verifies a build again, any time after it was published.
+
+use super::Workplace;
+use crate::build::{allow_connections, find_database_by_oid};
+use crate::config::Env;
+use crate::dataset::Dataset;
+use crate::ledger::{Build, Ledger, State};
+use crate::nightly::SqlFiles;
+use crate::problem::Problem;
+use crate::verify::{Findings, verify};
+use anyhow::{Context, Result, bail};
+
+/// Asks every gate of the live build, or of a named one.
+///
+/// A sealed build is opened for the time of the look. Nobody but its owner may connect to it
+/// then, because readers get CONNECT only with the alias.
+pub async fn reverify(place: &Workplace, dataset: &Dataset, name: Option<&str>, env: Env<'_>) -> Result<Findings> {
+    let files = SqlFiles::read(&dataset.sql)?;
+    let ledger = place.locked(dataset, &format!("verify {}", dataset.name), env).await?;
+    let row = ledger.dataset(&dataset.name).await?;
+    let builds = ledger.builds(&dataset.name).await?;
+    let build = match name {
+        Some(name) => builds.iter().find(|build| build.name == name),
+        None => builds.iter().find(|build| Some(build.id) == row.live_build),
+    };
+    let build = build.with_context(|| {
+        Problem::usage(match name {
+            Some(name) => format!("`{}` has no build `{name}`", dataset.name),
+            None => format!("`{}` has no live build", dataset.name),
+        })
+    })?;
+    if !matches!(build.state, State::Verified | State::Published) {
+        bail!(Problem::refused(format!("`{}` is {}, there is nothing to verify", build.name, build.state.word())));
+    }
+    let sealed = build.state == State::Verified;
+    if sealed {
+        allow_connections(&ledger, &build.name, true).await?;
+    }
+    let findings = look(place, &ledger, dataset, build, &files).await;
+    if sealed {
+        allow_connections(&ledger, &build.name, false).await?;
+    }
+    findings
+}
+
+async fn look(place: &Workplace, ledger: &Ledger, dataset: &Dataset, build: &Build, files: &SqlFiles) -> Result<Findings> {
+    let oid = build.database_oid.unwrap_or_default();
+    let database = find_database_by_oid(ledger, oid)
+        .await?
+        .with_context(|| Problem::refused(format!("the database of `{}` is gone", build.name)))?;
+    let session = place.server.connect(&database.name, "verify").await?;
+    verify(ledger, &session, dataset, build, &files.checks).await
+}

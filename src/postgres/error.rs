@@ -1,0 +1,263 @@
+//! Says what Postgres meant, without repeating a value from the data.
+//!
+//! In: an error of tokio-postgres, which alone says only "db error". Out: one line.
+//!
+//! The server puts values into the messages of data and constraint errors (classes 22 and 23), into
+//! nearly every DETAIL, CONTEXT and HINT, and whatever a function raises is free text. Those are
+//! never passed on: the condition is named in our words, with the table, column, constraint and type
+//! that the server reports in fields of their own.
+//!
+//! Source: <https://www.postgresql.org/docs/current/protocol-error-fields.html> and
+//! <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+
+use std::fmt::Write as _;
+use tokio_postgres::error::{DbError, Error, ErrorPosition};
+
+/// One line for an error: what happened, where, and its SQLSTATE. Holds no value from the data.
+pub fn explain(error: &Error) -> String {
+    match error.as_db_error() {
+        Some(answer) => explain_answer(answer),
+        None => {
+            let first: &(dyn std::error::Error + 'static) = error;
+            join_chain(std::iter::successors(Some(first), |link| link.source()))
+        }
+    }
+}
+
+/// The whole chain of an error as one line, outermost first: Postgres errors are explained, and a
+/// link that its successor repeats is left out.
+pub fn explain_chain(error: &anyhow::Error) -> String {
+    join_chain(error.chain())
+}
+
+fn join_chain<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
+    let mut links: Vec<String> = Vec::new();
+    for link in chain {
+        let answer = link
+            .downcast_ref::<Error>()
+            .and_then(Error::as_db_error)
+            .or_else(|| link.downcast_ref());
+        let text = answer.map_or_else(|| link.to_string(), explain_answer);
+        // Some types print their source themselves, and then have it in the chain as well.
+        if !links.last().is_some_and(|last| last.ends_with(&text)) {
+            links.push(text);
+        }
+        if answer.is_some() {
+            break;
+        }
+    }
+    links.join(": ")
+}
+
+/// One line for an error or notice of the server.
+pub(super) fn explain_answer(answer: &DbError) -> String {
+    let code = answer.code().code();
+    let mut text = match said_in_our_words(answer) {
+        Some(words) => words.to_owned(),
+        None => one_line(answer.message()),
+    };
+    // Writing to a String cannot fail.
+    let _ = match (answer.schema(), answer.table()) {
+        (Some(schema), Some(table)) => write!(text, ", table `{schema}.{table}`"),
+        (None, Some(table)) => write!(text, ", table `{table}`"),
+        _ => Ok(()),
+    };
+    let copy = copy_position(answer);
+    let column = answer
+        .column()
+        .or(copy.as_ref().and_then(|copy| copy.column.as_deref()));
+    for (what, name) in [
+        ("column", column),
+        ("constraint", answer.constraint()),
+        ("type", answer.datatype()),
+    ] {
+        let _ = name.map_or(Ok(()), |name| write!(text, ", {what} `{name}`"));
+    }
+    let _ = copy.map_or(Ok(()), |copy| {
+        write!(text, ", line {} of the COPY", copy.line)
+    });
+    let _ = raised_at(answer).map_or(Ok(()), |place| write!(text, ", in {place}"));
+    if let Some(names) = detail_of_names(answer) {
+        let _ = write!(text, ": {names}");
+    }
+    let _ = write!(text, " (SQLSTATE {code})");
+    text
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The condition in our words where the server's own message may hold values.
+fn said_in_our_words(answer: &DbError) -> Option<&'static str> {
+    let code = answer.code().code();
+    let raised = is_free_text(answer);
+    Some(match code {
+        "22000" => "data exception",
+        "22001" => "text too long for its type",
+        "22003" => "number out of range",
+        "22004" | "22002" => "null where a value is needed",
+        "22007" => "not a valid date or time",
+        "22008" => "date or time out of range",
+        "22012" => "division by zero",
+        "22018" | "22P02" => "text is not a valid value of its type",
+        "22021" => "invalid byte sequence for the encoding",
+        "22023" => "invalid parameter value",
+        "22026" => "text of the wrong length for its type",
+        "22030" => "duplicate key in a JSON object",
+        "22032" => "not valid JSON",
+        "2201B" => "invalid regular expression",
+        "22P01" => "floating-point exception",
+        "22P03" => "invalid binary representation",
+        "22P04" => "malformed COPY data",
+        "22P05" => "character that the encoding does not have",
+        "23000" => "integrity constraint violated",
+        "23001" => "restrict constraint violated",
+        "23502" => "null in a column that must not be null",
+        "23503" => "foreign key violated",
+        "23505" => "unique constraint violated",
+        "23514" => "check constraint violated",
+        "23P01" => "exclusion constraint violated",
+        "P0001" => "a function raised an exception (its text may hold data and is not shown)",
+        "P0002" => "a query returned no row where one is needed",
+        "P0003" => "a query returned more than one row where one is needed",
+        "P0004" => "an assertion failed (its text may hold data and is not shown)",
+        // The token quoted in the message is data when the statement was made of data.
+        "42601" if matches!(answer.position(), Some(ErrorPosition::Internal { .. })) => {
+            "syntax error in a statement inside a function"
+        }
+        code if code.starts_with("22") => "data exception",
+        code if code.starts_with("23") => "integrity constraint violated",
+        _ if raised => "a function raised an error (its text may hold data and is not shown)",
+        _ => return None,
+    })
+}
+
+/// Whether the message was composed by somebody's function: RAISE with any SQLSTATE, or one of the
+/// procedural languages passing an exception on.
+fn is_free_text(answer: &DbError) -> bool {
+    let code = answer.code().code();
+    let routine = answer.routine().unwrap_or_default();
+    ["P0", "38", "39"]
+        .iter()
+        .any(|class| code.starts_with(class))
+        || routine == "exec_stmt_raise"
+        || ["PLy_", "plperl_", "pltcl_"]
+            .iter()
+            .any(|language| routine.starts_with(language))
+}
+
+/// `function f(integer), line 3` from the CONTEXT of an exception: a signature, so no value.
+fn raised_at(answer: &DbError) -> Option<String> {
+    let context = answer.where_()?;
+    if !context.starts_with("PL/pgSQL function ") {
+        return None;
+    }
+    let first = context.lines().next()?.strip_prefix("PL/pgSQL function ")?;
+    let (function, rest) = first.rsplit_once(" line ")?;
+    let line: u32 = rest.split(' ').next()?.parse().ok()?;
+    // `inline_code_block`, or `schema.name(argument types)`.
+    Some(format!("function `{}`, line {line}", one_line(function)))
+}
+
+/// The DETAIL of the two conditions whose details are lists of object names and counts.
+fn detail_of_names(answer: &DbError) -> Option<String> {
+    let detail = answer.detail()?;
+    let code = answer.code().code();
+    let allowed = !is_free_text(answer)
+        && (code == "2BP01" || (code == "55006" && detail.contains("session")));
+    allowed.then(|| detail.lines().collect::<Vec<_>>().join("; "))
+}
+
+/// Where a COPY failed: the server counts lines (rows, for the binary format) from one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyPosition {
+    /// Counted over one COPY, from 1; the header line counts.
+    pub line: u64,
+    /// The column at fault, when the server knows it.
+    pub column: Option<String>,
+}
+
+/// The position in the COPY data that an error is about. The value behind it is dropped.
+pub fn copy_position_of(error: &Error) -> Option<CopyPosition> {
+    error.as_db_error().and_then(copy_position)
+}
+
+/// `COPY price, line 3, column unit_cost: "12,3"`.
+fn copy_position(answer: &DbError) -> Option<CopyPosition> {
+    let context = answer
+        .where_()?
+        .lines()
+        .find(|line| line.starts_with("COPY "))?;
+    let (_, rest) = context.split_once(", line ")?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (line, rest) = rest.split_at(digits);
+    let column = rest
+        .strip_prefix(", column ")
+        .map(|rest| rest.split(':').next().unwrap_or(rest).to_owned());
+    Some(CopyPosition {
+        line: line.parse().ok()?,
+        column,
+    })
+}
+
+/// An answer of the server without the values that the driver's own error carries.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Answer {
+    /// SQLSTATE, if it was the server that answered.
+    pub code: Option<String>,
+    pub message: String,
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Answer {
+        Answer {
+            code: sqlstate(&error).map(str::to_owned),
+            message: explain(&error),
+        }
+    }
+}
+
+/// The SQLSTATE, when the error came from the server.
+pub fn sqlstate(error: &Error) -> Option<&str> {
+    error.as_db_error().map(|answer| answer.code().code())
+}
+
+/// The first Postgres error in a chain.
+pub fn find(error: &anyhow::Error) -> Option<&Error> {
+    error.chain().find_map(|link| link.downcast_ref())
+}
+
+/// Whether the connection is gone, so that a statement's outcome may be unknown.
+pub fn is_connection_lost(error: &Error) -> bool {
+    match sqlstate(error) {
+        // Terminated by somebody, by a crash, by a time limit that ends the session.
+        Some("57P01" | "57P02" | "57P05" | "25P03" | "25P04") => true,
+        Some(code) => code.starts_with("08"),
+        // The kind is not public; its text is.
+        None => error.is_closed() || error.to_string() == "error communicating with the server",
+    }
+}
+
+/// Whether the server's disk is full.
+pub fn is_disk_full(error: &Error) -> bool {
+    sqlstate(error) == Some("53100")
+}
+
+/// Whether the server has no connection left to give.
+pub fn is_too_many_connections(error: &Error) -> bool {
+    sqlstate(error) == Some("53300")
+}
+
+/// Whether a lock was not granted in time: `lock_timeout` or NOWAIT.
+pub fn is_lock_not_available(error: &Error) -> bool {
+    sqlstate(error) == Some("55P03")
+}
+
+/// Whether the statement was cancelled: by us, by somebody, by `statement_timeout`.
+pub fn is_cancelled(error: &Error) -> bool {
+    sqlstate(error) == Some("57014")
+}

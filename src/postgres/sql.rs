@@ -1,0 +1,494 @@
+//! Cuts the text of a SQL file into its statements.
+//!
+//! In: the text of one file. Out: [`Statement`]s in file order, each a slice of the text with its
+//! place; between them lie only white space, comments and semicolons, so nothing is lost.
+//!
+//! A semicolon ends a statement only outside quotes, comments, parentheses and `BEGIN ATOMIC` bodies:
+//! the rules of the server's scanner and of psql, with `standard_conforming_strings` on (PostgreSQL
+//! manual, chapter 4.1 "Lexical Structure"). A psql meta-command is an error, never skipped: `\!` runs
+//! a shell. Nothing is sent to a server here.
+
+use thiserror::Error;
+
+/// One statement of a file, without its semicolon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement<'a> {
+    /// From the first to the last token; comments before and after it are left out.
+    pub text: &'a str,
+    /// Line of the first token in the file, from 1.
+    pub line: u32,
+    /// Offset of `text` in the file, in bytes.
+    pub byte: usize,
+}
+
+impl Statement<'_> {
+    /// Line in the file of a server's error position: characters from 1, counted in `text`.
+    pub fn line_at(&self, position: u32) -> u32 {
+        let before = usize::try_from(position).unwrap_or(usize::MAX);
+        let before = self.text.chars().take(before.saturating_sub(1));
+        let newlines = before.filter(|c| *c == '\n').count();
+        self.line
+            .saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX))
+    }
+}
+
+/// Why a text cannot be cut, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}: {problem}")]
+pub struct SplitError {
+    /// Line in the file, from 1: where the unfinished thing begins.
+    pub line: u32,
+    pub problem: Problem,
+}
+
+/// What is wrong with a text that cannot be cut.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Problem {
+    #[error("{0} is opened here and never closed")]
+    Unclosed(&'static str),
+    #[error("a closing parenthesis without an opening one")]
+    Unopened,
+    #[error("a backslash outside quotes: psql commands are not run here, only SQL")]
+    MetaCommand,
+    #[error("COPY from or to the client is not possible in a SQL file")]
+    ClientCopy,
+    #[error("`standard_conforming_strings` cannot be changed in a SQL file")]
+    StringSyntax,
+    #[error("a NUL character")]
+    Nul,
+}
+
+/// Cuts `sql` into statements; a text without any gives an empty list.
+///
+/// # Errors
+/// Quotes, comments, parentheses or bodies that do not close; psql meta-commands; COPY from or to the
+/// client; NUL characters; changing `standard_conforming_strings`.
+pub fn split(sql: &str) -> Result<Vec<Statement<'_>>, SplitError> {
+    let mut lexer = Lexer::new(sql);
+    let mut statements = Vec::new();
+    let mut open: Option<Open> = None;
+    while let Some(token) = lexer.next()? {
+        match token.kind {
+            Kind::Blank => continue,
+            Kind::Semicolon if open.as_ref().is_none_or(Open::may_end) => {
+                if let Some(done) = open.take() {
+                    statements.push(done.finish(sql)?);
+                }
+            }
+            _ => open.get_or_insert_with(|| Open::at(&token)).take(&token)?,
+        }
+    }
+    if let Some(done) = open.take() {
+        statements.push(done.finish(sql)?);
+    }
+    Ok(statements)
+}
+
+/// First word of `text` in lower case, comments skipped; empty if it does not begin with a word.
+pub fn leading_word(text: &str) -> String {
+    leading_words(text, 1).pop().unwrap_or_default()
+}
+
+/// Up to `count` words that `text` begins with, in lower case, comments skipped.
+pub fn leading_words(text: &str, count: usize) -> Vec<String> {
+    let mut lexer = Lexer::new(text);
+    let mut words = Vec::new();
+    while words.len() < count {
+        match lexer.next() {
+            Ok(Some(token)) if token.kind == Kind::Blank => {}
+            Ok(Some(token)) if token.kind == Kind::Word => {
+                words.push(token.text.to_ascii_lowercase());
+            }
+            _ => break,
+        }
+    }
+    words
+}
+
+/// Every `--` comment of `sql` with its line, in order, without the dashes and surrounding space.
+///
+/// # Errors
+/// As [`split`], for what cannot be scanned.
+pub fn line_comments(sql: &str) -> Result<Vec<(u32, &str)>, SplitError> {
+    let mut lexer = Lexer::new(sql);
+    let mut comments = Vec::new();
+    while let Some(token) = lexer.next()? {
+        if let Some(comment) = token.text.strip_prefix("--") {
+            comments.push((token.line, comment.trim()));
+        }
+    }
+    Ok(comments)
+}
+
+/// What a transaction control statement does to the transaction it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// `BEGIN`, `START TRANSACTION`, and `COMMIT AND CHAIN`.
+    Opens,
+    /// `COMMIT`, `END`, `ROLLBACK`, `ABORT`, `PREPARE TRANSACTION`.
+    Ends,
+    /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`.
+    Within,
+}
+
+/// Says whether `text` is a transaction control statement, and of which sort.
+pub fn transaction_control(text: &str) -> Option<Control> {
+    let words = leading_words(text, 4);
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let noise = usize::from(matches!(word(1), "work" | "transaction"));
+    match word(0) {
+        "begin" => Some(Control::Opens),
+        "start" if word(1) == "transaction" => Some(Control::Opens),
+        "commit" | "end" | "rollback" | "abort" => match (word(1 + noise), word(2 + noise)) {
+            ("to", _) => Some(Control::Within),
+            ("and", "chain") => Some(Control::Opens),
+            _ => Some(Control::Ends),
+        },
+        "prepare" if word(1) == "transaction" => Some(Control::Ends),
+        "savepoint" | "release" => Some(Control::Within),
+        _ => None,
+    }
+}
+
+/// A statement whose end has not been reached.
+struct Open {
+    byte: usize,
+    line: u32,
+    end: usize,
+    /// Lines of the parentheses that are open.
+    parentheses: Vec<u32>,
+    /// Lines of `BEGIN ATOMIC`, and of each `CASE` inside it, that are open.
+    blocks: Vec<u32>,
+    /// The first four words.
+    head: Vec<String>,
+    /// The word just before, empty after anything else.
+    previous: String,
+}
+
+impl Open {
+    fn at(token: &Token<'_>) -> Self {
+        Self {
+            byte: token.byte,
+            line: token.line,
+            end: token.byte,
+            parentheses: Vec::new(),
+            blocks: Vec::new(),
+            head: Vec::new(),
+            previous: String::new(),
+        }
+    }
+
+    fn may_end(&self) -> bool {
+        self.parentheses.is_empty() && self.blocks.is_empty()
+    }
+
+    fn take(&mut self, token: &Token<'_>) -> Result<(), SplitError> {
+        self.end = token.byte + token.text.len();
+        let mut word = String::new();
+        match token.kind {
+            Kind::Open => self.parentheses.push(token.line),
+            Kind::Close => {
+                if self.parentheses.pop().is_none() {
+                    return fail(token.line, Problem::Unopened);
+                }
+            }
+            Kind::Word => {
+                word = token.text.to_ascii_lowercase();
+                self.take_word(&word, token.line)?;
+            }
+            Kind::Blank | Kind::Semicolon | Kind::Other => {}
+        }
+        self.previous = word;
+        Ok(())
+    }
+
+    fn take_word(&mut self, word: &str, line: u32) -> Result<(), SplitError> {
+        if self.head.len() < 4 {
+            self.head.push(word.to_owned());
+        }
+        if !self.parentheses.is_empty() {
+            return Ok(());
+        }
+        let first = self.head.first().map_or("", String::as_str);
+        let previous = self.previous.as_str();
+        let copies = first == "copy" && matches!(previous, "from" | "to");
+        if copies && matches!(word, "stdin" | "stdout") {
+            return fail(line, Problem::ClientCopy);
+        }
+        if first == "set" && word == "standard_conforming_strings" {
+            return fail(line, Problem::StringSyntax);
+        }
+        // `AS end` is a column label, not the end of the body.
+        match word {
+            "atomic" if previous == "begin" && self.is_routine() => self.blocks.push(line),
+            "case" if !self.blocks.is_empty() && previous != "as" => self.blocks.push(line),
+            "end" if previous != "as" => {
+                self.blocks.pop();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn is_routine(&self) -> bool {
+        let head: Vec<&str> = self.head.iter().map(String::as_str).collect();
+        matches!(
+            head.as_slice(),
+            ["create", "function" | "procedure", ..]
+                | ["create", "or", "replace", "function" | "procedure"]
+        )
+    }
+
+    fn finish(self, sql: &str) -> Result<Statement<'_>, SplitError> {
+        if let Some(line) = self.parentheses.last() {
+            return fail(*line, Problem::Unclosed("a parenthesis"));
+        }
+        if let Some(line) = self.blocks.first() {
+            return fail(*line, Problem::Unclosed("a BEGIN ATOMIC body"));
+        }
+        Ok(Statement {
+            text: sql.get(self.byte..self.end).unwrap_or_default(),
+            line: self.line,
+            byte: self.byte,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// White space or a comment.
+    Blank,
+    /// A key word or an unquoted name.
+    Word,
+    Open,
+    Close,
+    Semicolon,
+    /// Strings, quoted names, numbers, operators.
+    Other,
+}
+
+struct Token<'a> {
+    kind: Kind,
+    text: &'a str,
+    byte: usize,
+    line: u32,
+}
+
+struct Lexer<'a> {
+    sql: &'a str,
+    at: usize,
+    line: u32,
+}
+
+impl<'a> Lexer<'a> {
+    fn new(sql: &'a str) -> Self {
+        Self {
+            sql,
+            at: 0,
+            line: 1,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Token<'a>>, SplitError> {
+        let (byte, line) = (self.at, self.line);
+        let Some(first) = self.peek(0) else {
+            return Ok(None);
+        };
+        let kind = match (first, self.peek(1)) {
+            (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.white_space(),
+            // A byte order mark, which editors on Windows put before the text.
+            (0xef, _) if byte == 0 && self.sql.starts_with('\u{feff}') => {
+                self.skip(3);
+                Kind::Blank
+            }
+            (b'-', Some(b'-')) => self.line_comment(),
+            (b'/', Some(b'*')) => self.block_comment()?,
+            (b'\'', _) => self.string(false)?,
+            (b'e' | b'E', Some(b'\'')) => {
+                self.skip(1);
+                self.string(true)?
+            }
+            (b'"', _) => self.quoted(b'"', "a quoted name")?,
+            (b'$', _) => self.dollar()?,
+            (b'(', _) => self.symbol(Kind::Open),
+            (b')', _) => self.symbol(Kind::Close),
+            (b';', _) => self.symbol(Kind::Semicolon),
+            (b'\\', _) => return fail(line, Problem::MetaCommand),
+            (0, _) => return fail(line, Problem::Nul),
+            (c, _) if starts_word(c) => self.word(),
+            _ => self.symbol(Kind::Other),
+        };
+        Ok(Some(Token {
+            kind,
+            text: self.sql.get(byte..self.at).unwrap_or_default(),
+            byte,
+            line,
+        }))
+    }
+
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.sql.as_bytes().get(self.at + ahead).copied()
+    }
+
+    /// The next byte, or an error that names what was opened at `line`.
+    fn bump(&mut self, line: u32, what: &'static str) -> Result<u8, SplitError> {
+        match self.peek(0) {
+            Some(0) => fail(self.line, Problem::Nul),
+            Some(byte) => {
+                self.skip(1);
+                Ok(byte)
+            }
+            None => fail(line, Problem::Unclosed(what)),
+        }
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        for _ in 0..bytes {
+            if self.peek(0) == Some(b'\n') {
+                self.line += 1;
+            }
+            self.at += 1;
+        }
+    }
+
+    fn symbol(&mut self, kind: Kind) -> Kind {
+        self.skip(1);
+        kind
+    }
+
+    fn white_space(&mut self) -> Kind {
+        while self
+            .peek(0)
+            .is_some_and(|c| c.is_ascii_whitespace() || c == 0x0b)
+        {
+            self.skip(1);
+        }
+        Kind::Blank
+    }
+
+    fn line_comment(&mut self) -> Kind {
+        while self.peek(0).is_some_and(|c| c != b'\n' && c != b'\r') {
+            self.skip(1);
+        }
+        Kind::Blank
+    }
+
+    fn block_comment(&mut self) -> Result<Kind, SplitError> {
+        let line = self.line;
+        let what = "a comment";
+        let mut depth = 0_u32;
+        loop {
+            match (self.bump(line, what)?, self.peek(0)) {
+                (b'/', Some(b'*')) => depth += 1,
+                (b'*', Some(b'/')) => depth -= 1,
+                _ => continue,
+            }
+            self.skip(1);
+            if depth == 0 {
+                return Ok(Kind::Blank);
+            }
+        }
+    }
+
+    /// A string and, after white space with a newline, the strings that continue it: they follow the
+    /// escape rule of the first.
+    fn string(&mut self, escapes: bool) -> Result<Kind, SplitError> {
+        let line = self.line;
+        let what = "a string";
+        self.skip(1);
+        loop {
+            match self.bump(line, what)? {
+                b'\\' if escapes => {
+                    self.bump(line, what)?;
+                }
+                b'\'' if self.peek(0) == Some(b'\'') => self.skip(1),
+                b'\'' if !(escapes && self.continues()) => return Ok(Kind::Other),
+                _ => {}
+            }
+        }
+    }
+
+    /// Moves behind the opening quote of a continuing string, if one follows.
+    fn continues(&mut self) -> bool {
+        let (at, line) = (self.at, self.line);
+        let mut newline = false;
+        loop {
+            match (self.peek(0), self.peek(1)) {
+                (Some(b'\n' | b'\r'), _) => {
+                    newline = true;
+                    self.skip(1);
+                }
+                (Some(b' ' | b'\t' | 0x0b | 0x0c), _) => self.skip(1),
+                (Some(b'-'), Some(b'-')) => {
+                    self.line_comment();
+                }
+                (Some(b'\''), _) if newline => {
+                    self.skip(1);
+                    return true;
+                }
+                _ => {
+                    (self.at, self.line) = (at, line);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn quoted(&mut self, quote: u8, what: &'static str) -> Result<Kind, SplitError> {
+        let line = self.line;
+        self.skip(1);
+        // A doubled quote reads as two quoted parts side by side, which ends at the same place.
+        while self.bump(line, what)? != quote {}
+        Ok(Kind::Other)
+    }
+
+    /// `$tag$ … $tag$`, or the dollar of a parameter.
+    fn dollar(&mut self) -> Result<Kind, SplitError> {
+        let line = self.line;
+        let rest = self.sql.get(self.at..).unwrap_or_default();
+        let Some(delimiter) = dollar_delimiter(rest) else {
+            return Ok(self.symbol(Kind::Other));
+        };
+        let body = rest.get(delimiter.len()..).unwrap_or_default();
+        let Some(length) = body.find(delimiter) else {
+            return fail(line, Problem::Unclosed("a dollar quote"));
+        };
+        if body.get(..length).is_some_and(|body| body.contains('\0')) {
+            return fail(line, Problem::Nul);
+        }
+        self.skip(length + 2 * delimiter.len());
+        Ok(Kind::Other)
+    }
+
+    fn word(&mut self) -> Kind {
+        while self
+            .peek(0)
+            .is_some_and(|c| starts_word(c) || c.is_ascii_digit() || c == b'$')
+        {
+            self.skip(1);
+        }
+        Kind::Word
+    }
+}
+
+fn starts_word(c: u8) -> bool {
+    c.is_ascii_alphabetic() || c == b'_' || c >= 0x80
+}
+
+/// `$$` or `$tag$` at the start of `text`.
+fn dollar_delimiter(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix('$')?;
+    let tag = rest.get(..rest.find('$')?)?;
+    let mut bytes = tag.bytes();
+    let named =
+        bytes.next().is_none_or(starts_word) && bytes.all(|c| starts_word(c) || c.is_ascii_digit());
+    if named {
+        text.get(..tag.len() + 2)
+    } else {
+        None
+    }
+}
+
+fn fail<T>(line: u32, problem: Problem) -> Result<T, SplitError> {
+    Err(SplitError { line, problem })
+}

@@ -1,0 +1,137 @@
+//! Counters of a run that is under way, and how long its stages took.
+//!
+//! Stages add to the counters; the command line reads them and draws. Nothing here prints or
+//! waits. Counting is by whole chunks, so that it costs nothing per row.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a run is doing and what it has done.
+#[derive(Debug, Default)]
+pub struct Progress {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    dataset: String,
+    stage: Option<(&'static str, Instant)>,
+    tables: Vec<Arc<TableProgress>>,
+    stages: Vec<StageTime>,
+}
+
+/// The load of one table.
+#[derive(Debug)]
+pub struct TableProgress {
+    pub table: String,
+    /// Sum of the sizes of its raw objects.
+    pub bytes_total: u64,
+    pub bytes: AtomicU64,
+    pub rows: AtomicU64,
+    pub rejected: AtomicU64,
+    pub done: AtomicBool,
+}
+
+/// How long one stage took and what it moved.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct StageTime {
+    pub stage: &'static str,
+    pub seconds: f64,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+    pub sessions: Option<usize>,
+}
+
+/// One look at the counters.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub dataset: String,
+    pub stage: &'static str,
+    pub stage_elapsed: Duration,
+    pub tables: Vec<Arc<TableProgress>>,
+}
+
+impl Progress {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the run of a dataset; forgets the one before.
+    pub fn begin(&self, dataset: &str) {
+        *self.lock() = Inner { dataset: dataset.to_owned(), ..Inner::default() };
+    }
+
+    /// Ends the stage before, if any, and begins this one.
+    pub fn stage(&self, stage: &'static str) {
+        let mut inner = self.lock();
+        Self::end_stage(&mut inner);
+        tracing::info!(dataset = %inner.dataset, "{stage}");
+        inner.stage = Some((stage, Instant::now()));
+    }
+
+    /// Says what the stage under way has moved, for the table at the end.
+    pub fn moved(&self, rows: Option<u64>, bytes: Option<u64>, sessions: Option<usize>) {
+        let mut inner = self.lock();
+        Self::end_stage(&mut inner);
+        if let Some(last) = inner.stages.last_mut() {
+            last.rows = rows;
+            last.bytes = bytes;
+            last.sessions = sessions;
+        }
+    }
+
+    fn end_stage(inner: &mut Inner) {
+        if let Some((stage, began)) = inner.stage.take() {
+            inner.stages.push(StageTime {
+                stage,
+                seconds: began.elapsed().as_secs_f64(),
+                rows: None,
+                bytes: None,
+                sessions: None,
+            });
+        }
+    }
+
+    /// Ends the last stage and returns all of them in order.
+    pub fn finish(&self) -> Vec<StageTime> {
+        let mut inner = self.lock();
+        Self::end_stage(&mut inner);
+        inner.tables.clear();
+        inner.stages.clone()
+    }
+
+    /// Adds a table to the load.
+    pub fn table(&self, table: &str, bytes_total: u64) -> Arc<TableProgress> {
+        let progress = Arc::new(TableProgress {
+            table: table.to_owned(),
+            bytes_total,
+            bytes: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            done: AtomicBool::new(false),
+        });
+        self.lock().tables.push(Arc::clone(&progress));
+        progress
+    }
+
+    /// What is under way now; `None` between runs.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let inner = self.lock();
+        let (stage, began) = inner.stage?;
+        Some(Snapshot {
+            dataset: inner.dataset.clone(),
+            stage,
+            stage_elapsed: began.elapsed(),
+            tables: inner.tables.clone(),
+        })
+    }
+}
+
+impl TableProgress {
+    /// Adds what one chunk brought.
+    pub fn add(&self, rows: u64, rejected: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.rejected.fetch_add(rejected, Ordering::Relaxed);
+    }
+}

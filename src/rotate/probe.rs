@@ -1,0 +1,73 @@
+//! A look through the alias with a service's eyes.
+
+use crate::postgres::Server;
+use crate::problem::Problem;
+use crate::secret::Secret;
+use anyhow::{Context, Result, bail};
+use std::time::Duration;
+
+/// How long the look is tried: a connection that was waiting while the alias moved may be told
+/// that the database "seems to have just been dropped or renamed".
+const ATTEMPTS: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(200);
+
+/// Who looks.
+#[derive(Debug, Default)]
+pub struct Prober {
+    /// A reader's login; without one the tool's own role looks and asks for the readers' rights.
+    pub login: Option<(String, Option<Secret>)>,
+    pub readers: Vec<String>,
+}
+
+impl Prober {
+    /// Connects to the alias and reads the stamp.
+    ///
+    /// # Errors
+    /// When the alias cannot be reached, is another build, or a reader may not read it.
+    pub async fn look(&self, server: &Server, alias: &str, build: &str) -> Result<()> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            match self.look_once(server, alias, build).await {
+                Ok(()) => return Ok(()),
+                Err(error) if tried == ATTEMPTS => return Err(error),
+                Err(error) => tracing::debug!(%error, tried, "look through the alias"),
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+    }
+
+    async fn look_once(&self, server: &Server, alias: &str, build: &str) -> Result<()> {
+        let session = match &self.login {
+            Some((user, password)) => server
+                .connect_as(alias, user, password.as_ref(), "look through the alias")
+                .await
+                .with_context(|| format!("connect to `{alias}` as `{user}`"))?,
+            None => server.connect(alias, "look through the alias").await?,
+        };
+        let found: String = session
+            .query_one("select build from overnight.build", &[])
+            .await
+            .context("read the stamp through the alias")?
+            .get(0);
+        if found != build {
+            bail!("the alias leads to `{found}`, not to `{build}`");
+        }
+        let denied = session
+            .query(
+                "select reader from unnest($1::text[]) reader
+                 where not (has_database_privilege(reader, current_database(), 'connect')
+                            and has_table_privilege(reader, 'overnight.build', 'select'))",
+                &[&self.readers],
+            )
+            .await
+            .context("ask for the readers' rights")?;
+        if let Some(row) = denied.first() {
+            bail!(Problem::refused(format!(
+                "the reader role `{}` could not use the alias",
+                row.get::<_, String>(0)
+            )));
+        }
+        Ok(())
+    }
+}

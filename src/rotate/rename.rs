@@ -1,0 +1,268 @@
+//! The alias as a database name: two renames and the record in one transaction.
+//!
+//! Observed on PostgreSQL 15 and the reason for each line: a rename waits up to five seconds for
+//! sessions to leave, and new connections queue behind it meanwhile, so the attempt is bounded by
+//! `statement_timeout` (`lock_timeout` does not cover that wait). Sessions that are ended before
+//! the rename holds the database come straight back, so the rename starts first and a second
+//! session ends them after. Superusers' sessions are never ended: nobody but a superuser may.
+
+use crate::build::end_sessions;
+use crate::config::FlipSettings;
+use crate::crashpoint;
+use crate::ledger::flips::{Flip, Kind};
+use crate::ledger::{Build, Ledger, State};
+use crate::postgres::{Server, quote_ident};
+use crate::problem::Problem;
+use anyhow::{Context, Result, bail};
+use rand::Rng;
+use std::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
+
+/// Pause between two rounds of ending sessions.
+const END_EVERY: Duration = Duration::from_millis(20);
+/// Longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// One move by rename.
+pub struct Rename<'m> {
+    pub ledger: &'m Ledger,
+    pub server: &'m Server,
+    pub alias: &'m str,
+    pub from: Option<&'m Build>,
+    pub to: &'m Build,
+    pub readers: &'m [String],
+    pub settings: FlipSettings,
+}
+
+impl Rename<'_> {
+    /// Tries until the alias has moved or the window is over.
+    pub async fn switch(&self, flip: &Flip, kind: Kind, reason: Option<&str>) -> Result<()> {
+        self.until_moved(async |helper: &Ledger| {
+            self.rename_both(helper).await?;
+            crashpoint::reached("flip.after_second_rename");
+            self.open_to_readers().await?;
+            self.ledger.record_switch(self.alias, flip, kind, reason).await?;
+            crashpoint::reached("flip.before_commit");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a move back: the same renames the other way round. `before` is what was live.
+    pub async fn revert(&self, flip: &Flip, before: Option<&Build>) -> Result<()> {
+        let now = self.ledger.dataset(self.alias).await?;
+        self.until_moved(async |helper: &Ledger| {
+            match before {
+                Some(_) => self.rename_both(helper).await?,
+                None => self.rename_away(helper).await?,
+            }
+            let undone = self
+                .ledger
+                .session
+                .execute(
+                    "update ledger.dataset set live_build = $3, previous_build = null, epoch = epoch + 1
+                     where dataset = $1 and epoch = $2",
+                    &[&self.alias, &now.epoch, &before.map(|build| build.id)],
+                )
+                .await?;
+            if undone != 1 {
+                bail!("the alias `{}` was moved by another process meanwhile", self.alias);
+            }
+            self.ledger
+                .session
+                .execute(
+                    "update ledger.build set rolled_back_at = clock_timestamp() where id = $1",
+                    &[&flip.to_build],
+                )
+                .await?;
+            self.ledger.flip_state(flip, "reverted").await?;
+            self.ledger.event(self.alias, Some(flip.to_build), "reverted", "the look through the alias failed").await
+        })
+        .await
+    }
+
+    async fn until_moved(&self, act: impl AsyncFn(&Ledger) -> Result<()>) -> Result<()> {
+        let helper = self.ledger.second(self.server, "end sessions").await?;
+        let end = Instant::now() + self.settings.window;
+        let mut pause = Duration::from_secs(1);
+        loop {
+            match self.attempt(&act, &helper).await {
+                Ok(()) => return Ok(()),
+                Err(error) if !is_busy(&error) => return Err(error),
+                Err(error) => {
+                    let jitter = rand::rng().random_range(0.5..1.0);
+                    let wait = pause.mul_f64(jitter);
+                    if Instant::now() + wait >= end {
+                        return Err(error).context(self.who_is_in_the_way().await);
+                    }
+                    tracing::warn!(alias = self.alias, "the alias is in use; trying again in {:.1} s", wait.as_secs_f64());
+                    tokio::time::sleep(wait).await;
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, act: &impl AsyncFn(&Ledger) -> Result<()>, helper: &Ledger) -> Result<()> {
+        let _moving = super::MOVING.lock().await;
+        self.ledger.begin().await?;
+        let limit = self.settings.limit.as_millis();
+        let acted = async {
+            self.ledger
+                .session
+                .batch_execute(&format!(
+                    "set local statement_timeout = {limit}; set local lock_timeout = {limit}"
+                ))
+                .await?;
+            self.check().await?;
+            crashpoint::reached("flip.after_begin");
+            act(helper).await
+        };
+        match acted.await {
+            Ok(()) => self.ledger.commit().await.context(
+                Problem::dependency("commit the move: the answer is lost, so its outcome is not known")
+                    .hint("the next command finds out; `overnight status` shows it"),
+            ),
+            Err(error) => {
+                self.ledger.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Names and OIDs are what the ledger says, inside the transaction.
+    async fn check(&self) -> Result<()> {
+        self.ledger.check_lock(self.alias).await?;
+        let names = self
+            .ledger
+            .session
+            .query(
+                "select oid, datname::text from pg_database where datname = any($1) or oid = any($2)",
+                &[
+                    &vec![self.alias, &self.to.name],
+                    &[self.from, Some(self.to)].into_iter().flatten().filter_map(|build| build.database_oid).collect::<Vec<u32>>(),
+                ],
+            )
+            .await?;
+        let name_of = |oid: Option<u32>| {
+            names.iter().find(|row| Some(row.get::<_, u32>(0)) == oid).map(|row| row.get::<_, String>(1))
+        };
+        let at_alias = names.iter().find(|row| row.get::<_, String>(1) == self.alias).map(|row| row.get::<_, u32>(0));
+        match (self.from, at_alias) {
+            (None, Some(_)) => bail!(
+                Problem::refused(format!(
+                    "a database named `{}` exists and overnight did not make it; nothing was changed",
+                    self.alias
+                ))
+                .hint("rename or drop it yourself if services no longer need it, then run again")
+            ),
+            (Some(from), at) if at != from.database_oid => bail!(
+                Problem::refused(format!(
+                    "the alias `{}` is not the database that the ledger knows as live; somebody renamed it",
+                    self.alias
+                ))
+                .hint("compare `overnight status` with the server's databases; nothing was changed")
+            ),
+            _ => {}
+        }
+        // Going back, the target is a build; taking back a first move, it is the alias itself.
+        let to_name = name_of(self.to.database_oid);
+        if to_name.as_deref() != Some(&self.to.name) && to_name.as_deref() != Some(self.alias) {
+            bail!(Problem::refused(format!(
+                "the database `{}` is gone or has another name",
+                self.to.name
+            )));
+        }
+        Ok(())
+    }
+
+    async fn rename_both(&self, helper: &Ledger) -> Result<()> {
+        if let Some(from) = self.from {
+            self.rename_held(helper, self.alias, &from.name, from.database_oid).await?;
+        }
+        crashpoint::reached("flip.after_first_rename");
+        self.rename_held(helper, &self.to.name, self.alias, self.to.database_oid).await
+    }
+
+    /// The first move taken back: the alias disappears again and the build is closed.
+    async fn rename_away(&self, helper: &Ledger) -> Result<()> {
+        self.rename_held(helper, self.alias, &self.to.name, self.to.database_oid).await?;
+        crate::build::allow_connections(self.ledger, &self.to.name, false).await?;
+        self.ledger.set_state(self.to, State::Verified).await
+    }
+
+    /// Renames while a second session ends those that are in the way.
+    async fn rename_held(&self, helper: &Ledger, old: &str, new: &str, oid: Option<u32>) -> Result<()> {
+        let statement = format!("alter database {} rename to {}", quote_ident(old), quote_ident(new));
+        let rename = self.ledger.session.batch_execute(&statement);
+        tokio::pin!(rename);
+        loop {
+            tokio::select! {
+                biased;
+                renamed = &mut rename => {
+                    return renamed.with_context(|| format!("rename `{old}` to `{new}`"));
+                }
+                () = tokio::time::sleep(END_EVERY) => {
+                    if let Some(oid) = oid {
+                        end_sessions(helper, oid).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open_to_readers(&self) -> Result<()> {
+        crate::build::allow_connections(self.ledger, self.alias, true).await?;
+        for reader in self.readers {
+            self.ledger
+                .session
+                .batch_execute(&format!(
+                    "grant connect on database {} to {}",
+                    quote_ident(self.alias),
+                    quote_ident(reader)
+                ))
+                .await
+                .with_context(|| format!("let `{reader}` connect"))?;
+        }
+        Ok(())
+    }
+
+    async fn who_is_in_the_way(&self) -> Problem {
+        let oid = self.from.and_then(|from| from.database_oid);
+        let rows = self
+            .ledger
+            .session
+            .query(
+                "select format('%s (%s, process %s%s)', a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'),
+                        a.pid, case when r.rolsuper then ', superuser' else '' end)
+                 from pg_stat_activity a join pg_roles r on r.oid = a.usesysid where a.datid = $1",
+                &[&oid],
+            )
+            .await;
+        let who: Vec<String> = match &rows {
+            Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+            Err(_) => Vec::new(),
+        };
+        let who = if who.is_empty() { "sessions that come and go".into() } else { who.join(", ") };
+        Problem::dependency(format!(
+            "the alias `{}` stayed in use for {} s by {who}; nothing was changed",
+            self.alias,
+            self.settings.window.as_secs()
+        ))
+        .hint(format!(
+            "end those sessions, then `overnight rotate {}`; ending sessions of other roles needs pg_signal_backend",
+            self.alias
+        ))
+    }
+}
+
+/// Whether trying again later may help: somebody is connected, or holds the database's lock.
+fn is_busy(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>())
+        .and_then(tokio_postgres::Error::code)
+        .is_some_and(|code| {
+            [SqlState::OBJECT_IN_USE, SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code)
+        })
+}

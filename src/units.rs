@@ -1,0 +1,143 @@
+//! Durations, sizes and shares as people write them in configuration: `36h`, `64MiB`, `0.1%`.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Splits `10m` into `10` and `m`; the number may have a fraction.
+fn number_and_unit(text: &str) -> Result<(f64, &str)> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    match text[..end].parse::<f64>() {
+        Ok(number) => Ok((number, text[end..].trim())),
+        Err(_) => bail!("`{text}` does not begin with a number"),
+    }
+}
+
+/// A length of time such as `90s`, `10m`, `36h`, `7d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (number, unit) = number_and_unit(text)?;
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            _ => bail!("`{text}` is not a duration: write a number and ms, s, m, h or d"),
+        };
+        Duration::try_from_secs_f64(number * seconds)
+            .map(Span)
+            .map_err(|_| anyhow::anyhow!("`{text}` is too long a duration"))
+    }
+}
+
+/// A number of bytes such as `64MiB`, `2GB`, `4096`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (number, unit) = number_and_unit(text)?;
+        let factor: u64 = match unit {
+            "" | "B" => 1,
+            "kB" | "KB" => 1_000,
+            "KiB" => 1 << 10,
+            "MB" => 1_000_000,
+            "MiB" => 1 << 20,
+            "GB" => 1_000_000_000,
+            "GiB" => 1 << 30,
+            _ => bail!("`{text}` is not a size: write a number and B, KiB, MiB, GiB, kB, MB or GB"),
+        };
+        Ok(Bytes((number * factor as f64) as u64))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as f64;
+        match self.0 {
+            0..1024 => write!(f, "{} B", self.0),
+            1024..1_048_576 => write!(f, "{:.1} KiB", bytes / 1024.0),
+            1_048_576..1_073_741_824 => write!(f, "{:.1} MiB", bytes / 1_048_576.0),
+            _ => write!(f, "{:.2} GiB", bytes / 1_073_741_824.0),
+        }
+    }
+}
+
+/// A share such as `20%`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Percent(pub f64);
+
+impl FromStr for Percent {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match number_and_unit(text)? {
+            (number, "%") => Ok(Percent(number)),
+            _ => bail!("`{text}` is not a share: write it as `20%`"),
+        }
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+macro_rules! deserialize_from_text {
+    ($($unit:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $unit {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+deserialize_from_text!(Span, Bytes, Percent);
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_as_written() {
+        assert_eq!("36h".parse::<Span>().unwrap().0, Duration::from_secs(129_600));
+        assert_eq!("1.5m".parse::<Span>().unwrap().0, Duration::from_secs(90));
+        assert_eq!("64MiB".parse::<Bytes>().unwrap().0, 64 << 20);
+        assert_eq!("0.1%".parse::<Percent>().unwrap().0, 0.1);
+        for wrong in ["", "h", "10", "10 weeks", "-3s"] {
+            assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+        assert!("20".parse::<Percent>().is_err());
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(999), "999");
+    }
+}
