@@ -30,25 +30,50 @@ pub struct Settings {
     #[arg(long, global = true, env = "OVERNIGHT_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
     /// S3 region; default: as the AWS tools find it
-    #[arg(long, global = true, env = "OVERNIGHT_S3_REGION", value_name = "REGION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_S3_REGION",
+        value_name = "REGION"
+    )]
     pub s3_region: Option<String>,
     /// Bucket in the path instead of the host name: auto, true or false
-    #[arg(long, global = true, env = "OVERNIGHT_S3_PATH_STYLE", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_S3_PATH_STYLE",
+        value_name = "WHEN"
+    )]
     pub s3_path_style: Option<String>,
     /// Read S3 without credentials (public data)
     #[arg(long, global = true, env = "OVERNIGHT_S3_ANONYMOUS", num_args = 0..=1, default_missing_value = "true")]
     pub s3_anonymous: Option<bool>,
     /// Account that must own the bucket
-    #[arg(long, global = true, env = "OVERNIGHT_S3_BUCKET_OWNER", value_name = "ACCOUNT")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_S3_BUCKET_OWNER",
+        value_name = "ACCOUNT"
+    )]
     pub s3_bucket_owner: Option<String>,
     /// Name of the control database that holds the ledger
-    #[arg(long, global = true, env = "OVERNIGHT_CONTROL_DATABASE", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_CONTROL_DATABASE",
+        value_name = "NAME"
+    )]
     pub control_database: Option<String>,
     /// Tables loaded side by side, one connection each
     #[arg(long, global = true, env = "OVERNIGHT_CONNECTIONS", value_name = "N")]
     pub connections: Option<usize>,
     /// Sessions that build indexes and keys side by side
-    #[arg(long, global = true, env = "OVERNIGHT_INDEX_SESSIONS", value_name = "N")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_INDEX_SESSIONS",
+        value_name = "N"
+    )]
     pub index_sessions: Option<usize>,
     /// Threads that parse and encode; default: one for each core
     #[arg(long, global = true, env = "OVERNIGHT_WORKERS", value_name = "N")]
@@ -63,22 +88,47 @@ pub struct Settings {
     #[arg(long, global = true, env = "OVERNIGHT_LOCALE", value_name = "NAME")]
     pub locale: Option<String>,
     /// How long a retired build stays before it is dropped
-    #[arg(long, global = true, env = "OVERNIGHT_RETIRE_AFTER", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_RETIRE_AFTER",
+        value_name = "DURATION"
+    )]
     pub retire_after: Option<String>,
     /// How long one attempt to move the alias may freeze it
-    #[arg(long, global = true, env = "OVERNIGHT_FLIP_LIMIT", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_FLIP_LIMIT",
+        value_name = "DURATION"
+    )]
     pub flip_limit: Option<String>,
     /// How long to go on trying to move the alias while sessions hold it
-    #[arg(long, global = true, env = "OVERNIGHT_FLIP_WINDOW", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_FLIP_WINDOW",
+        value_name = "DURATION"
+    )]
     pub flip_window: Option<String>,
     /// A COPY that makes no progress for this long is given up
-    #[arg(long, global = true, env = "OVERNIGHT_STALL_LIMIT", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_STALL_LIMIT",
+        value_name = "DURATION"
+    )]
     pub stall_limit: Option<String>,
     /// Folder of the embedded server
     #[arg(long, global = true, env = "OVERNIGHT_HOME", value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Folder of the PostgreSQL programs for the embedded server
-    #[arg(long, global = true, env = "OVERNIGHT_POSTGRES_BIN", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_POSTGRES_BIN",
+        value_name = "DIR"
+    )]
     pub postgres_bin: Option<PathBuf>,
 }
 
@@ -92,9 +142,28 @@ impl Settings {
     /// These settings, with the gaps filled from `other`.
     fn or(self, other: Settings) -> Settings {
         or_else!(
-            self, other, target, from, s3_endpoint, s3_region, s3_path_style, s3_anonymous,
-            s3_bucket_owner, control_database, connections, index_sessions, workers, memory, chunk,
-            locale, retire_after, flip_limit, flip_window, stall_limit, home, postgres_bin,
+            self,
+            other,
+            target,
+            from,
+            s3_endpoint,
+            s3_region,
+            s3_path_style,
+            s3_anonymous,
+            s3_bucket_owner,
+            control_database,
+            connections,
+            index_sessions,
+            workers,
+            memory,
+            chunk,
+            locale,
+            retire_after,
+            flip_limit,
+            flip_window,
+            stall_limit,
+            home,
+            postgres_bin,
         )
     }
 }
@@ -187,7 +256,9 @@ impl Config {
             Some(text) => Some(Secret::new(&dereference("target", &text, env)?)),
             None => None,
         };
-        let control_database = settings.control_database.unwrap_or_else(|| "overnight".into());
+        let control_database = settings
+            .control_database
+            .unwrap_or_else(|| "overnight".into());
         crate::postgres::check_ident(&control_database)
             .with_context(|| Problem::usage("read `control_database`"))?;
         let connections = settings.connections.unwrap_or_else(|| cores.clamp(1, 8));
@@ -199,7 +270,9 @@ impl Config {
             ("index_sessions", index_sessions),
         ] {
             if !(1..=64).contains(&value) {
-                bail!(Problem::usage(format!("{key} = {value} is out of range: write 1 to 64")));
+                bail!(Problem::usage(format!(
+                    "{key} = {value} is out of range: write 1 to 64"
+                )));
             }
         }
         let memory_bytes = size("memory", settings.memory, 96 << 20)?;
@@ -254,7 +327,9 @@ impl Config {
 pub fn dereference(key: &str, text: &str, env: Env) -> Result<String> {
     if let Some(name) = text.strip_prefix("env:") {
         return env(name).with_context(|| {
-            Problem::usage(format!("`{key}` refers to the variable {name}, which is not set"))
+            Problem::usage(format!(
+                "`{key}` refers to the variable {name}, which is not set"
+            ))
         });
     }
     if let Some(path) = text.strip_prefix("file:") {
@@ -288,7 +363,9 @@ fn size(key: &str, text: Option<String>, default_bytes: usize) -> Result<usize> 
 
 fn nearest_project() -> Result<PathBuf> {
     let start = std::env::current_dir().context("find the current folder")?;
-    let found = start.ancestors().find(|folder| folder.join("sources").is_dir());
+    let found = start
+        .ancestors()
+        .find(|folder| folder.join("sources").is_dir());
     match found {
         Some(folder) => Ok(folder.to_owned()),
         None => bail!(
@@ -333,7 +410,10 @@ mod tests {
             "connections = 3\nmemory = \"32MiB\"\n",
         )
         .unwrap();
-        let typed = Settings { connections: Some(5), ..Settings::default() };
+        let typed = Settings {
+            connections: Some(5),
+            ..Settings::default()
+        };
         let config = Config::resolve(Some(folder.path().to_owned()), typed, &none).unwrap();
         assert_eq!(config.load.connections, 5);
         assert_eq!(config.load.memory_bytes, 32 << 20);
@@ -345,19 +425,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("sources")).unwrap();
         std::fs::write(folder.path().join("overnight.toml"), "\nconections = 3\n").unwrap();
-        let error =
-            Config::resolve(Some(folder.path().to_owned()), Settings::default(), &none).unwrap_err();
+        let error = Config::resolve(Some(folder.path().to_owned()), Settings::default(), &none)
+            .unwrap_err();
         let message = format!("{error:#}");
-        assert!(message.contains("line 2") && message.contains("conections"), "{message}");
+        assert!(
+            message.contains("line 2") && message.contains("conections"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_secret_comes_from_a_variable_and_is_not_shown() {
-        let env = |name: &str| (name == "TARGET_URL").then(|| "postgres://u:hunter2@db/".to_owned());
-        let settings = Settings { target: Some("env:TARGET_URL".into()), ..Settings::default() };
+        let env =
+            |name: &str| (name == "TARGET_URL").then(|| "postgres://u:hunter2@db/".to_owned());
+        let settings = Settings {
+            target: Some("env:TARGET_URL".into()),
+            ..Settings::default()
+        };
         let config = Config::from_settings("/tmp".into(), settings, &env).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
-        let settings = Settings { target: Some("env:MISSING".into()), ..Settings::default() };
+        let settings = Settings {
+            target: Some("env:MISSING".into()),
+            ..Settings::default()
+        };
         let error = Config::from_settings("/tmp".into(), settings, &env).unwrap_err();
         assert!(format!("{error:#}").contains("MISSING"));
     }

@@ -69,7 +69,11 @@ fn armed() -> Option<&'static Armed> {
                 Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),
                 None => (text, 1),
             };
-            Some(Armed { name, nth, seen: AtomicU32::new(0) })
+            Some(Armed {
+                name,
+                nth,
+                seen: AtomicU32::new(0),
+            })
         })
         .as_ref()
 }
@@ -79,7 +83,9 @@ pub fn reached(name: &str) {
     let Some(armed) = armed() else { return };
     if armed.name == name && armed.seen.fetch_add(1, Ordering::SeqCst) + 1 == armed.nth {
         let own = std::process::id().to_string();
-        let sent = std::process::Command::new("kill").args(["-KILL", &own]).status();
+        let sent = std::process::Command::new("kill")
+            .args(["-KILL", &own])
+            .status();
         // SIGKILL does not come back; if it could not be sent, dying in another way is next best.
         if sent.is_err() {
             std::process::abort();
@@ -111,7 +117,10 @@ mod tests {
     #[test]
     fn the_list_names_every_point_of_the_source() {
         let mut found = BTreeSet::new();
-        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut found,
+        );
         found.retain(|name| !name.is_empty());
         let listed: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(found, listed);

@@ -250,8 +250,11 @@ impl Dataset {
         let folder = project.join("sources").join(name);
         if !folder.is_dir() {
             bail!(
-                Problem::usage(format!("there is no dataset `{name}` in `{}`", project.display()))
-                    .hint(format!("datasets here: {}", names(project)?.join(", ")))
+                Problem::usage(format!(
+                    "there is no dataset `{name}` in `{}`",
+                    project.display()
+                ))
+                .hint(format!("datasets here: {}", names(project)?.join(", ")))
             );
         }
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -333,7 +336,9 @@ fn check_name(name: &str) -> Result<()> {
     let fits = !name.is_empty()
         && name.len() <= MAX_NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if !fits {
         bail!(Problem::usage(format!(
             "`{name}` cannot name a dataset: a database is called after it, so write at most {MAX_NAME_BYTES} lower-case letters, digits and `_`, a letter first"
@@ -348,7 +353,11 @@ fn toml_files(folder: &Path) -> Result<Vec<PathBuf>> {
         .with_context(|| Problem::usage(format!("list `{}`", folder.display())))?
     {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with('.') || name == "README.md" {
             continue;
         }
@@ -365,7 +374,10 @@ fn toml_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Reads TOML; the error names the file and shows the line.
@@ -414,10 +426,14 @@ impl Source {
             encoding: match format.encoding.as_deref() {
                 None => Encoding::Utf8,
                 Some(label) => Encoding::from_label(label).with_context(|| {
-                    format!("encoding `{label}` is not known: write utf-8, windows-1252 or iso-8859-1")
+                    format!(
+                        "encoding `{label}` is not known: write utf-8, windows-1252 or iso-8859-1"
+                    )
                 })?,
             },
-            max_record_bytes: format.max_record_bytes.map_or(16 << 20, |bytes| bytes.0 as usize),
+            max_record_bytes: format
+                .max_record_bytes
+                .map_or(16 << 20, |bytes| bytes.0 as usize),
         };
         dialect.check()?;
         Ok(Source {
@@ -434,7 +450,10 @@ impl Source {
                 .into_iter()
                 .map(|(column, rule)| {
                     let rule = match rule {
-                        ColumnFile::From(from) => ColumnRule { from: Some(from), ..ColumnRule::default() },
+                        ColumnFile::From(from) => ColumnRule {
+                            from: Some(from),
+                            ..ColumnRule::default()
+                        },
                         ColumnFile::Rule(rule) => rule,
                     };
                     (column, rule)
@@ -458,7 +477,10 @@ impl Source {
 fn one_byte(key: &str, text: &str) -> Result<u8> {
     match text.as_bytes() {
         [byte] if byte.is_ascii() => Ok(*byte),
-        _ => bail!("`{key} = \"{}\"` must be one ASCII character", text.escape_default()),
+        _ => bail!(
+            "`{key} = \"{}\"` must be one ASCII character",
+            text.escape_default()
+        ),
     }
 }
 
@@ -488,7 +510,10 @@ mod tests {
     #[test]
     fn header_names_fold_to_column_names() {
         assert_eq!(fold("UNIT_COST"), "unit_cost");
-        assert_eq!(fold("Special Needs Plan (SNP) Indicator "), "special_needs_plan_snp_indicator");
+        assert_eq!(
+            fold("Special Needs Plan (SNP) Indicator "),
+            "special_needs_plan_snp_indicator"
+        );
         assert_eq!(fold("copay_amt_pref_insln"), "copay_amt_pref_insln");
         assert_eq!(fold("  $ "), "");
     }
@@ -498,14 +523,19 @@ mod tests {
         let text = "table = \"price\"\nfiles = \"p*.txt\"\n[format]\ndelimitr = \"|\"\n";
         let error = Source::read("price", Path::new("price.toml"), text).unwrap_err();
         let message = format!("{error:#}");
-        assert!(message.contains("line 4") && message.contains("delimitr"), "{message}");
+        assert!(
+            message.contains("line 4") && message.contains("delimitr"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_reject_budget_counts_records_or_a_share() {
         let none = ExpectRejects { max: None };
         assert!(none.allows(0, 10) && !none.allows(1, 10) && !none.collects());
-        let share = ExpectRejects { max: Some(Limit::Share(Percent(10.0))) };
+        let share = ExpectRejects {
+            max: Some(Limit::Share(Percent(10.0))),
+        };
         assert!(share.allows(1, 10) && !share.allows(2, 10) && share.collects());
     }
 

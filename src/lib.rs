@@ -20,19 +20,19 @@ pub mod cli;
 pub mod nightly;
 pub mod operation;
 
+pub mod build;
 pub mod config;
 pub mod dataset;
-pub mod manifest;
-pub mod fetch;
-pub mod read;
 pub mod encode;
-pub mod load;
-pub mod schema;
-pub mod build;
-pub mod verify;
-pub mod rotate;
+pub mod fetch;
 pub mod ledger;
+pub mod load;
+pub mod manifest;
+pub mod read;
 pub mod retire;
+pub mod rotate;
+pub mod schema;
+pub mod verify;
 
 pub mod crashpoint;
 pub mod embedded;

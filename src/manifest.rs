@@ -68,7 +68,12 @@ impl Manifest {
         let mut wanted: Vec<(&Source, &Listed)> = Vec::new();
         for source in &dataset.sources {
             let before = wanted.len();
-            wanted.extend(listed.iter().filter(|object| matches(source, prefix, &object.key)).map(|object| (source, object)));
+            wanted.extend(
+                listed
+                    .iter()
+                    .filter(|object| matches(source, prefix, &object.key))
+                    .map(|object| (source, object)),
+            );
             if wanted.len() == before {
                 bail!(
                     Problem::refused(format!(
@@ -90,10 +95,9 @@ impl Manifest {
             .collect();
         let pinned: Vec<(String, RawObject)> = stream::iter(wanted)
             .map(|(source, object)| async {
-                let pinned = location
-                    .pin(object)
-                    .await
-                    .with_context(|| format!("pin `{}` for source `{}`", object.key, source.name))?;
+                let pinned = location.pin(object).await.with_context(|| {
+                    format!("pin `{}` for source `{}`", object.key, source.name)
+                })?;
                 anyhow::Ok((source.name.clone(), pinned))
             })
             .buffered(PINS_AT_ONCE)
@@ -102,23 +106,37 @@ impl Manifest {
         Ok(Self::from_pinned(dataset, pinned, unused))
     }
 
-    fn from_pinned(dataset: &Dataset, pinned: Vec<(String, RawObject)>, unused: Vec<String>) -> Manifest {
+    fn from_pinned(
+        dataset: &Dataset,
+        pinned: Vec<(String, RawObject)>,
+        unused: Vec<String>,
+    ) -> Manifest {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         for (source, object) in &pinned {
-            let line = format!("{source}\t{}\t{}\t{}\n", object.key, object.version, object.size);
+            let line = format!(
+                "{source}\t{}\t{}\t{}\n",
+                object.key, object.version, object.size
+            );
             digest.update(line.as_bytes());
         }
         let mut inputs: Vec<SourceInputs> = dataset
             .sources
             .iter()
-            .map(|source| SourceInputs { source: source.name.clone(), objects: Vec::new() })
+            .map(|source| SourceInputs {
+                source: source.name.clone(),
+                objects: Vec::new(),
+            })
             .collect();
         for (source, object) in pinned {
             if let Some(input) = inputs.iter_mut().find(|input| input.source == source) {
                 input.objects.push(object);
             }
         }
-        Manifest { inputs, digest: hex(digest.finish().as_ref()), unused }
+        Manifest {
+            inputs,
+            digest: hex(digest.finish().as_ref()),
+            unused,
+        }
     }
 
     /// Sum of the sizes of all objects, in bytes as stored.
@@ -143,7 +161,10 @@ fn matches(source: &Source, prefix: &str, key: &str) -> bool {
 }
 
 fn check_age(dataset: &Dataset, wanted: &[(&Source, &Listed)], now: Timestamp) -> Result<()> {
-    let newest = wanted.iter().map(|(_, object)| object).max_by_key(|object| object.modified);
+    let newest = wanted
+        .iter()
+        .map(|(_, object)| object)
+        .max_by_key(|object| object.modified);
     let Some(newest) = newest else { return Ok(()) };
     let age_seconds = now.as_second() - newest.modified.as_second();
     if let Some(Ready::Settled(settled)) = &dataset.settings.ready_when
@@ -163,7 +184,10 @@ fn check_age(dataset: &Dataset, wanted: &[(&Source, &Listed)], now: Timestamp) -
         bail!(
             Problem::refused(format!(
                 "the newest input of `{}`, `{}`, is {} h old, older than max_age allows ({} h)",
-                dataset.name, newest.key, age_seconds / 3600, max_age.0.as_secs() / 3600
+                dataset.name,
+                newest.key,
+                age_seconds / 3600,
+                max_age.0.as_secs() / 3600
             ))
             .hint("ask whoever delivers the files; nothing was built")
         );

@@ -89,7 +89,8 @@ impl SqlFiles {
     /// Status 2: a stray or duplicate name, a psql command, no schema file at all.
     pub fn read(folder: &Path) -> Result<SqlFiles> {
         let read = |part: &str| {
-            numbered::read_folder(&folder.join(part)).with_context(|| Problem::usage("read the numbered SQL"))
+            numbered::read_folder(&folder.join(part))
+                .with_context(|| Problem::usage("read the numbered SQL"))
         };
         let files = SqlFiles {
             schema: read("schema")?,
@@ -150,7 +151,9 @@ pub async fn run(
     progress.begin(&dataset.name);
     progress.stage("plan");
     let files = SqlFiles::read(&dataset.sql)?;
-    let ledger = place.locked(dataset, &format!("run {}", dataset.name), env).await?;
+    let ledger = place
+        .locked(dataset, &format!("run {}", dataset.name), env)
+        .await?;
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     for key in &manifest.unused {
@@ -158,12 +161,27 @@ pub async fn run(
     }
     let digest = input_digest(dataset, &files, &manifest);
     let live = live_build(&ledger, dataset).await?;
-    if let Some(live) = live.as_ref().filter(|live| live.input_digest == digest && !options.force) {
-        ledger.event(&dataset.name, Some(live.id), "unchanged", "").await?;
+    if let Some(live) = live
+        .as_ref()
+        .filter(|live| live.input_digest == digest && !options.force)
+    {
+        ledger
+            .event(&dataset.name, Some(live.id), "unchanged", "")
+            .await?;
         progress.finish();
-        return Ok(Outcome::Unchanged { live: live.name.clone() });
+        return Ok(Outcome::Unchanged {
+            live: live.name.clone(),
+        });
     }
-    let this = Run { place, ledger: &ledger, dataset, files: &files, location: &location, manifest: &manifest, progress };
+    let this = Run {
+        place,
+        ledger: &ledger,
+        dataset,
+        files: &files,
+        location: &location,
+        manifest: &manifest,
+        progress,
+    };
     let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
     let resumed = waiting.is_some();
     let (verified, tables) = match waiting {
@@ -176,7 +194,11 @@ pub async fn run(
         seconds: 0.0,
         rows: tables.iter().map(|table| table.rows).sum(),
         bytes: manifest.bytes(),
-        rejected: tables.iter().flat_map(|table| &table.inputs).map(|input| input.rejected).sum(),
+        rejected: tables
+            .iter()
+            .flat_map(|table| &table.inputs)
+            .map(|input| input.rejected)
+            .sum(),
         tables,
         stages: Vec::new(),
         retired: Retired::default(),
@@ -196,14 +218,26 @@ pub async fn run(
         };
         alias.to(&verified).await?;
         progress.stage("retire");
-        report.retired = retire(&ledger, &place.server, &dataset.name, dataset.settings.keep, place.config.retire_after)
-            .await
-            .context("retire old builds; the new build is live")?;
+        report.retired = retire(
+            &ledger,
+            &place.server,
+            &dataset.name,
+            dataset.settings.keep,
+            place.config.retire_after,
+        )
+        .await
+        .context("retire old builds; the new build is live")?;
     }
     report.stages = progress.finish();
     report.seconds = began.elapsed().as_secs_f64();
-    ledger.record_stages(verified.build(), &report.stages).await?;
-    Ok(if options.no_rotate { Outcome::Verified(report) } else { Outcome::Published(report) })
+    ledger
+        .record_stages(verified.build(), &report.stages)
+        .await?;
+    Ok(if options.no_rotate {
+        Outcome::Verified(report)
+    } else {
+        Outcome::Published(report)
+    })
 }
 
 /// The build behind the alias.
@@ -216,23 +250,45 @@ pub async fn live_build(ledger: &Ledger, dataset: &Dataset) -> Result<Option<Bui
 
 impl Run<'_> {
     /// A build of the same inputs that an earlier run verified and did not publish.
-    async fn waiting_build(&self, digest: &str, live: Option<&Build>, options: &Options) -> Result<Option<VerifiedBuild>> {
+    async fn waiting_build(
+        &self,
+        digest: &str,
+        live: Option<&Build>,
+        options: &Options,
+    ) -> Result<Option<VerifiedBuild>> {
         if options.force {
             return Ok(None);
         }
-        let newest = self.ledger.builds(&self.dataset.name).await?.into_iter().find(|build| {
-            build.state == State::Verified
-                && build.input_digest == digest
-                && live.is_none_or(|live| build.id > live.id)
-        });
+        let newest = self
+            .ledger
+            .builds(&self.dataset.name)
+            .await?
+            .into_iter()
+            .find(|build| {
+                build.state == State::Verified
+                    && build.input_digest == digest
+                    && live.is_none_or(|live| build.id > live.id)
+            });
         newest.map(VerifiedBuild::recorded).transpose()
     }
 
     /// Builds and verifies; a failure leaves nothing but its record.
-    async fn build(&self, digest: &str, options: &Options, began: Instant) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
+    async fn build(
+        &self,
+        digest: &str,
+        options: &Options,
+        began: Instant,
+    ) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
         self.progress.stage("create");
         let locale = &self.place.config.locale;
-        let build = build::create(self.ledger, &self.place.server, self.dataset, digest, locale).await?;
+        let build = build::create(
+            self.ledger,
+            &self.place.server,
+            self.dataset,
+            digest,
+            locale,
+        )
+        .await?;
         match self.make(&build, options, began).await {
             Ok(made) => Ok(made),
             Err(error) => {
@@ -248,7 +304,10 @@ impl Run<'_> {
         let reason = pg_error::explain_chain(error);
         let swept = async {
             self.ledger.fail(build, &reason).await?;
-            let build = Build { state: State::Failed, ..build.clone() };
+            let build = Build {
+                state: State::Failed,
+                ..build.clone()
+            };
             build::sweep(self.ledger, &self.place.server, &build).await
         };
         if let Err(error) = swept.await {
@@ -257,21 +316,41 @@ impl Run<'_> {
         }
     }
 
-    async fn make(&self, build: &Build, options: &Options, began: Instant) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
+    async fn make(
+        &self,
+        build: &Build,
+        options: &Options,
+        began: Instant,
+    ) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
         let server = &self.place.server;
         let mut prepared = self.prepare(build).await?;
         let keeper = server.connect(&build.name, "build").await?;
         crashpoint::reached("set_aside.before");
-        prepared.set_aside.take_out(&keeper).await.context("set indexes and keys aside")?;
+        prepared
+            .set_aside
+            .take_out(&keeper)
+            .await
+            .context("set indexes and keys aside")?;
         crashpoint::reached("set_aside.after");
 
         self.progress.stage("load");
         let settings = self.place.config.load;
-        let loader = Loader::new(server, &build.name, self.location, settings, options.list_rejects, self.progress)?;
+        let loader = Loader::new(
+            server,
+            &build.name,
+            self.location,
+            settings,
+            options.list_rejects,
+            self.progress,
+        )?;
         let loads = loader.load(prepared.jobs).await?;
         drop(loader);
         let rows: u64 = loads.iter().map(|load| load.rows).sum();
-        self.progress.moved(Some(rows), Some(self.manifest.bytes()), Some(settings.connections));
+        self.progress.moved(
+            Some(rows),
+            Some(self.manifest.bytes()),
+            Some(settings.connections),
+        );
 
         self.progress.stage("indexes and keys");
         crashpoint::reached("put_back.before");
@@ -281,7 +360,10 @@ impl Run<'_> {
         let now = catalog::snapshot(&keeper).await?;
         let differences = prepared.declared.diff(&now);
         if !differences.is_empty() {
-            bail!("after the load the catalog is not what the schema files declared: {}", differences.join("; "));
+            bail!(
+                "after the load the catalog is not what the schema files declared: {}",
+                differences.join("; ")
+            );
         }
         crashpoint::reached("put_back.after");
 
@@ -298,7 +380,14 @@ impl Run<'_> {
 
         self.progress.stage("verify");
         crashpoint::reached("verify.before");
-        let findings = verify(self.ledger, &keeper, self.dataset, build, &self.files.checks).await?;
+        let findings = verify(
+            self.ledger,
+            &keeper,
+            self.dataset,
+            build,
+            &self.files.checks,
+        )
+        .await?;
         let passed = findings.proof(build)?;
         crashpoint::reached("verify.after");
         self.record(build, &loads, began).await?;
@@ -327,16 +416,29 @@ impl Run<'_> {
             .query("select oid, pg_relation_size(oid) from pg_class where relkind = 'r' and oid >= 16384", &[])
             .await
             .context("ask for the sizes of the tables")?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1) as u64)).collect())
+        Ok(rows
+            .iter()
+            .map(|row| (row.get(0), row.get::<_, i64>(1) as u64))
+            .collect())
     }
 
     /// Runs files in order, each on a fresh session.
     async fn run_files(&self, build: &Build, part: &str, files: &[NumberedFile]) -> Result<()> {
         for file in files {
-            let session = self.place.server.connect(&build.name, &format!("{part} {}", file.name)).await?;
+            let session = self
+                .place
+                .server
+                .connect(&build.name, &format!("{part} {}", file.name))
+                .await?;
             let began = Instant::now();
-            numbered_run::run(&session, file).await.with_context(|| format!("run `{part}/{}`", file.name))?;
-            tracing::debug!("ran {part}/{} in {:.2} s", file.name, began.elapsed().as_secs_f64());
+            numbered_run::run(&session, file)
+                .await
+                .with_context(|| format!("run `{part}/{}`", file.name))?;
+            tracing::debug!(
+                "ran {part}/{} in {:.2} s",
+                file.name,
+                began.elapsed().as_secs_f64()
+            );
         }
         Ok(())
     }
@@ -364,7 +466,10 @@ impl Run<'_> {
         stream::iter(statements)
             .map(|statement| async move {
                 let session = self.place.server.connect(&build.name, "analyze").await?;
-                session.batch_execute(&statement).await.with_context(|| statement.clone())?;
+                session
+                    .batch_execute(&statement)
+                    .await
+                    .with_context(|| statement.clone())?;
                 anyhow::Ok(())
             })
             .buffer_unordered(self.place.config.index_sessions)
@@ -377,7 +482,9 @@ impl Run<'_> {
         let records = inputs().map(|input| input.records_read).sum();
         let rows = loads.iter().map(|load| load.rows).sum();
         let bytes = inputs().map(|input| input.bytes).sum();
-        self.ledger.record_counts(build, records, rows, bytes, began.elapsed().as_secs_f64()).await?;
+        self.ledger
+            .record_counts(build, records, rows, bytes, began.elapsed().as_secs_f64())
+            .await?;
         self.ledger.record_loads(build, loads).await
     }
 }
@@ -401,10 +508,15 @@ impl Run<'_> {
         for (part, file) in self.files.all() {
             let path = format!("{part}/{}", file.name);
             session
-                .execute("insert into overnight.sql_file (path, sha256) values ($1, $2)", &[&path, &file.digest])
+                .execute(
+                    "insert into overnight.sql_file (path, sha256) values ($1, $2)",
+                    &[&path, &file.digest],
+                )
                 .await
                 .context("write the SQL digests into the stamp")?;
-            self.ledger.record_sql_file(build, &path, &file.digest).await?;
+            self.ledger
+                .record_sql_file(build, &path, &file.digest)
+                .await?;
         }
         self.check_version(&session).await?;
         crashpoint::reached("schema.after_files");
@@ -419,15 +531,30 @@ impl Run<'_> {
                 object::peek_header(&plan, &object.key, &start)
                     .with_context(|| format!("look at the header of `{}`", object.key))?;
             }
-            jobs.push(TableJob { plan, objects: inputs.objects.clone() });
+            jobs.push(TableJob {
+                plan,
+                objects: inputs.objects.clone(),
+            });
         }
         let declared = catalog::snapshot(&session).await?;
-        let set_aside = set_aside::plan(&session).await.context("find what to set aside")?;
-        let rehearsal = rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
+        let set_aside = set_aside::plan(&session)
             .await
-            .context("rehearse on the empty tables")?;
+            .context("find what to set aside")?;
+        let rehearsal =
+            rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
+                .await
+                .context("rehearse on the empty tables")?;
         crashpoint::reached("rehearse.after");
-        Ok(Prepared { jobs, set_aside, declared, not_rehearsed: rehearsal.not_rehearsed.into_iter().map(|(file, why)| format!("{file}: {why}")).collect() })
+        Ok(Prepared {
+            jobs,
+            set_aside,
+            declared,
+            not_rehearsed: rehearsal
+                .not_rehearsed
+                .into_iter()
+                .map(|(file, why)| format!("{file}: {why}"))
+                .collect(),
+        })
     }
 
     /// A wrong schema version is known before anything is loaded.
@@ -447,8 +574,9 @@ impl Run<'_> {
                 .hint("raise `schema_version` when the services understand the new schema")
             )),
             None => Err(anyhow!(
-                Problem::refused("no schema file declares a version")
-                    .hint(format!("begin the first with: select overnight.declare_version({expected});"))
+                Problem::refused("no schema file declares a version").hint(format!(
+                    "begin the first with: select overnight.declare_version({expected});"
+                ))
             )),
         }
     }

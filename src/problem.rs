@@ -89,11 +89,14 @@ pub fn status_of(error: &anyhow::Error) -> Status {
     if let Some(problem) = problem_of(error) {
         return problem.status;
     }
-    error.chain().find_map(sqlstate_of).map_or(Status::Dependency, |code| match code.get(..2) {
-        Some("22" | "23" | "P0") => Status::Refused,
-        Some("42" | "0A" | "2B") => Status::Usage,
-        _ => Status::Dependency,
-    })
+    error
+        .chain()
+        .find_map(sqlstate_of)
+        .map_or(Status::Dependency, |code| match code.get(..2) {
+            Some("22" | "23" | "P0") => Status::Refused,
+            Some("42" | "0A" | "2B") => Status::Usage,
+            _ => Status::Dependency,
+        })
 }
 
 /// The SQLSTATE of an error of the server, or of a numbered file.
@@ -127,6 +130,9 @@ mod tests {
             .context(Problem::usage("read `overnight.toml`"))
             .unwrap_err();
         assert_eq!(status_of(&above), Status::Usage);
-        assert_eq!(status_of(&anyhow!("refused connection")), Status::Dependency);
+        assert_eq!(
+            status_of(&anyhow!("refused connection")),
+            Status::Dependency
+        );
     }
 }

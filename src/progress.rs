@@ -59,7 +59,10 @@ impl Progress {
 
     /// Begins the run of a dataset; forgets the one before.
     pub fn begin(&self, dataset: &str) {
-        *self.lock() = Inner { dataset: dataset.to_owned(), ..Inner::default() };
+        *self.lock() = Inner {
+            dataset: dataset.to_owned(),
+            ..Inner::default()
+        };
     }
 
     /// Ends the stage before, if any, and begins this one.

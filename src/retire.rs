@@ -23,24 +23,36 @@ pub struct Retired {
 }
 
 /// Closes what is beyond retention and drops what was closed long enough ago.
-pub async fn retire(ledger: &Ledger, server: &Server, dataset: &str, keep: usize, grace: Duration) -> Result<Retired> {
+pub async fn retire(
+    ledger: &Ledger,
+    server: &Server,
+    dataset: &str,
+    keep: usize,
+    grace: Duration,
+) -> Result<Retired> {
     let row = ledger.dataset(dataset).await?;
     let mut retired = Retired::default();
     for build in beyond_retention(&ledger.builds(dataset).await?, &row, keep) {
         tombstone(ledger, &build, &mut retired).await?;
     }
     for build in ledger.builds(dataset).await? {
-        let old_enough = build.tombstone_age.is_some_and(|age| age >= grace.as_secs_f64());
+        let old_enough = build
+            .tombstone_age
+            .is_some_and(|age| age >= grace.as_secs_f64());
         if build.state != State::Tombstone || !old_enough || protects(&row, &build) {
             continue;
         }
         match drop_database(ledger, server, &build, false).await? {
             Fate::Dropped | Fate::Absent => {
                 ledger.set_state(&build, State::Dropped).await?;
-                ledger.event(dataset, Some(build.id), "dropped", &build.name).await?;
+                ledger
+                    .event(dataset, Some(build.id), "dropped", &build.name)
+                    .await?;
                 retired.dropped.push(build.name);
             }
-            Fate::InUse => retired.left.push(format!("{}: somebody is connected", build.name)),
+            Fate::InUse => retired
+                .left
+                .push(format!("{}: somebody is connected", build.name)),
             Fate::NotOurs(why) => retired.left.push(format!("{}: {why}", build.name)),
         }
     }
@@ -65,7 +77,11 @@ fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<Buil
                 published > keep
             }
             State::Verified => row.live_build.is_some_and(|live| build.id < live),
-            State::Creating | State::Loading | State::Tombstone | State::Dropped | State::Failed => false,
+            State::Creating
+            | State::Loading
+            | State::Tombstone
+            | State::Dropped
+            | State::Failed => false,
         };
         if goes && !protects(row, build) {
             beyond.push(build.clone());
@@ -75,10 +91,17 @@ fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<Buil
 }
 
 async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Result<()> {
-    let Some(oid) = build.database_oid else { return Ok(()) };
-    let Some(database) = find_database_by_oid(ledger, oid).await? else { return Ok(()) };
+    let Some(oid) = build.database_oid else {
+        return Ok(());
+    };
+    let Some(database) = find_database_by_oid(ledger, oid).await? else {
+        return Ok(());
+    };
     if database.name != build.name || !database.owned {
-        retired.left.push(format!("{}: its database has another name or owner", build.name));
+        retired.left.push(format!(
+            "{}: its database has another name or owner",
+            build.name
+        ));
         return Ok(());
     }
     ledger.check_lock(&build.dataset).await?;
@@ -87,7 +110,9 @@ async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Res
     let closed = async {
         allow_connections(ledger, &build.name, false).await?;
         ledger.set_state(build, State::Tombstone).await?;
-        ledger.event(&build.dataset, Some(build.id), "closed", &build.name).await?;
+        ledger
+            .event(&build.dataset, Some(build.id), "closed", &build.name)
+            .await?;
         ledger.commit().await
     };
     if let Err(error) = closed.await {
@@ -144,7 +169,10 @@ mod tests {
 
     #[test]
     fn the_live_and_the_previous_build_never_go() {
-        let builds: Vec<Build> = (1..=6).rev().map(|id| build(id, State::Published)).collect();
+        let builds: Vec<Build> = (1..=6)
+            .rev()
+            .map(|id| build(id, State::Published))
+            .collect();
         assert_eq!(ids(&beyond_retention(&builds, &row(6, 5), 3)), [3, 2, 1]);
         // Rolled back to the oldest: it and what it came from stay, whatever `keep` says.
         assert_eq!(ids(&beyond_retention(&builds, &row(1, 6), 2)), [4, 3, 2]);

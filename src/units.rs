@@ -129,7 +129,10 @@ mod tests {
 
     #[test]
     fn units_are_read_as_written() {
-        assert_eq!("36h".parse::<Span>().unwrap().0, Duration::from_secs(129_600));
+        assert_eq!(
+            "36h".parse::<Span>().unwrap().0,
+            Duration::from_secs(129_600)
+        );
         assert_eq!("1.5m".parse::<Span>().unwrap().0, Duration::from_secs(90));
         assert_eq!("64MiB".parse::<Bytes>().unwrap().0, 64 << 20);
         assert_eq!("0.1%".parse::<Percent>().unwrap().0, 0.1);

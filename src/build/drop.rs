@@ -25,9 +25,15 @@ pub enum Fate {
 pub async fn sweep(ledger: &Ledger, server: &Server, build: &Build) -> Result<Fate> {
     let fate = drop_database(ledger, server, build, true).await?;
     match &fate {
-        Fate::Dropped => ledger.event(&build.dataset, Some(build.id), "swept", &build.name).await?,
+        Fate::Dropped => {
+            ledger
+                .event(&build.dataset, Some(build.id), "swept", &build.name)
+                .await?
+        }
         Fate::Absent => {}
-        Fate::InUse => tracing::warn!(build = %build.name, "leftover is in use; it will be dropped later"),
+        Fate::InUse => {
+            tracing::warn!(build = %build.name, "leftover is in use; it will be dropped later")
+        }
         Fate::NotOurs(why) => {
             tracing::warn!(build = %build.name, "leftover is not dropped: {why}");
         }
@@ -37,17 +43,30 @@ pub async fn sweep(ledger: &Ledger, server: &Server, build: &Build) -> Result<Fa
 
 /// Drops a build's database if it is surely ours. `end` ends its sessions first; without it a
 /// database in use is left alone.
-pub async fn drop_database(ledger: &Ledger, server: &Server, build: &Build, end: bool) -> Result<Fate> {
+pub async fn drop_database(
+    ledger: &Ledger,
+    server: &Server,
+    build: &Build,
+    end: bool,
+) -> Result<Fate> {
     let by_oid = match build.database_oid {
         Some(oid) => find_database_by_oid(ledger, oid).await?,
         None => find_database(ledger, &build.name).await?,
     };
-    let Some(database) = by_oid else { return Ok(Fate::Absent) };
+    let Some(database) = by_oid else {
+        return Ok(Fate::Absent);
+    };
     if database.name != build.name {
-        return Ok(Fate::NotOurs(format!("its database is called `{}` now", database.name)));
+        return Ok(Fate::NotOurs(format!(
+            "its database is called `{}` now",
+            database.name
+        )));
     }
     if !database.owned {
-        return Ok(Fate::NotOurs(format!("`{}` belongs to another role", database.name)));
+        return Ok(Fate::NotOurs(format!(
+            "`{}` belongs to another role",
+            database.name
+        )));
     }
     // A drop that was cut short leaves a database that nobody can look into, only drop.
     if database.connection_limit != -2
@@ -59,7 +78,11 @@ pub async fn drop_database(ledger: &Ledger, server: &Server, build: &Build, end:
     if end {
         end_sessions(ledger, database.oid).await?;
     }
-    crashpoint::reached(if end { "sweep.before_drop" } else { "retire.before_drop" });
+    crashpoint::reached(if end {
+        "sweep.before_drop"
+    } else {
+        "retire.before_drop"
+    });
     for attempt in 0..3 {
         let dropped = ledger
             .session
@@ -67,10 +90,16 @@ pub async fn drop_database(ledger: &Ledger, server: &Server, build: &Build, end:
             .await;
         match dropped {
             Ok(()) => {
-                crashpoint::reached(if end { "sweep.after_drop" } else { "retire.after_drop" });
+                crashpoint::reached(if end {
+                    "sweep.after_drop"
+                } else {
+                    "retire.after_drop"
+                });
                 return Ok(Fate::Dropped);
             }
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_DATABASE) => return Ok(Fate::Absent),
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_DATABASE) => {
+                return Ok(Fate::Absent);
+            }
             Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => {
                 if !end || attempt == 2 {
                     return Ok(Fate::InUse);
@@ -86,7 +115,12 @@ pub async fn drop_database(ledger: &Ledger, server: &Server, build: &Build, end:
 
 /// Looks inside: the stamp must carry the ledger's nonce. A database that was created and not
 /// yet stamped is ours if its name was reserved and it holds nothing at all.
-async fn stranger(ledger: &Ledger, server: &Server, build: &Build, database: &Database) -> Result<Option<String>> {
+async fn stranger(
+    ledger: &Ledger,
+    server: &Server,
+    build: &Build,
+    database: &Database,
+) -> Result<Option<String>> {
     if !database.allow_connections {
         allow_connections(ledger, &database.name, true).await?;
     }
@@ -104,8 +138,12 @@ async fn look_inside(server: &Server, build: &Build) -> Result<Option<String>> {
         .await?
         .get(0);
     if stamped {
-        let nonces = session.query("select nonce from overnight.build", &[]).await?;
-        let ours = nonces.iter().any(|row| row.get::<_, String>(0) == build.nonce);
+        let nonces = session
+            .query("select nonce from overnight.build", &[])
+            .await?;
+        let ours = nonces
+            .iter()
+            .any(|row| row.get::<_, String>(0) == build.nonce);
         return Ok((!ours).then(|| format!("the stamp inside `{}` is another one", build.name)));
     }
     let relations: i64 = session
@@ -116,9 +154,15 @@ async fn look_inside(server: &Server, build: &Build) -> Result<Option<String>> {
         )
         .await?
         .get(0);
-    let unfinished = matches!(build.state, State::Creating | State::Loading | State::Failed);
+    let unfinished = matches!(
+        build.state,
+        State::Creating | State::Loading | State::Failed
+    );
     if unfinished && relations == 0 {
         return Ok(None);
     }
-    Ok(Some(format!("`{}` holds {relations} relations and no stamp", build.name)))
+    Ok(Some(format!(
+        "`{}` holds {relations} relations and no stamp",
+        build.name
+    )))
 }

@@ -92,7 +92,9 @@ pub async fn create(
         .await?;
     crashpoint::reached("build.after_intent");
     if let Err(error) = create_database(ledger, server, &mut build, locale).await {
-        ledger.fail(&build, "the database could not be created").await?;
+        ledger
+            .fail(&build, "the database could not be created")
+            .await?;
         return Err(error);
     }
     Ok(build)
@@ -120,7 +122,12 @@ async fn free_name(ledger: &Ledger, dataset: &str) -> Result<String> {
     bail!("no free name for a build of `{dataset}` within three seconds")
 }
 
-async fn create_database(ledger: &Ledger, server: &Server, build: &mut Build, locale: &str) -> Result<()> {
+async fn create_database(
+    ledger: &Ledger,
+    server: &Server,
+    build: &mut Build,
+    locale: &str,
+) -> Result<()> {
     let name = quote_ident(&build.name);
     let locale = quote_literal(locale);
     // template0, because anybody may be connected to template1 and may have changed it.
@@ -132,13 +139,17 @@ async fn create_database(ledger: &Ledger, server: &Server, build: &mut Build, lo
         .await;
     if let Err(error) = created {
         let problem = match error.code() {
-            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                Problem::dependency(format!("create the database `{}`: the role may not", build.name))
-                    .hint("the role needs CREATEDB: alter role NAME createdb")
-            }
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Problem::dependency(format!(
+                "create the database `{}`: the role may not",
+                build.name
+            ))
+            .hint("the role needs CREATEDB: alter role NAME createdb"),
             Some(&SqlState::WRONG_OBJECT_TYPE | &SqlState::INVALID_PARAMETER_VALUE) => {
-                Problem::usage(format!("create the database `{}` with locale {locale}", build.name))
-                    .hint("`locale` must be one that the server knows; `C` always is")
+                Problem::usage(format!(
+                    "create the database `{}` with locale {locale}",
+                    build.name
+                ))
+                .hint("`locale` must be one that the server knows; `C` always is")
             }
             _ => Problem::dependency(format!("create the database `{}`", build.name)),
         };
@@ -166,7 +177,10 @@ async fn create_database(ledger: &Ledger, server: &Server, build: &mut Build, lo
 pub async fn allow_connections(ledger: &Ledger, name: &str, allow: bool) -> Result<()> {
     ledger
         .session
-        .batch_execute(&format!("alter database {} allow_connections {allow}", quote_ident(name)))
+        .batch_execute(&format!(
+            "alter database {} allow_connections {allow}",
+            quote_ident(name)
+        ))
         .await
         .with_context(|| format!("{} `{name}`", if allow { "open" } else { "close" }))
 }

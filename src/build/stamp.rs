@@ -28,13 +28,19 @@ pub async fn write_stamp(session: &Session, build: &Build) -> Result<()> {
         )
         .await
         .context("write the stamp")?;
-    session.batch_execute("commit").await.context("write the stamp")
+    session
+        .batch_execute("commit")
+        .await
+        .context("write the stamp")
 }
 
 /// Writes that the build passed every gate.
 pub async fn finish_stamp(client: &Client) -> Result<()> {
     client
-        .execute("update overnight.build set verified_at = clock_timestamp()", &[])
+        .execute(
+            "update overnight.build set verified_at = clock_timestamp()",
+            &[],
+        )
         .await
         .context("write the verification into the stamp")?;
     Ok(())
@@ -58,7 +64,10 @@ pub async fn grant_readers(client: &Client, readers: &[String]) -> Result<()> {
         .collect();
     for reader in readers {
         let exists: bool = client
-            .query_one("select exists (select from pg_roles where rolname = $1)", &[reader])
+            .query_one(
+                "select exists (select from pg_roles where rolname = $1)",
+                &[reader],
+            )
             .await?
             .get(0);
         if !exists {

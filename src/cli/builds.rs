@@ -36,12 +36,19 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
                 build.name.clone(),
                 state,
                 build.verified_at.clone().unwrap_or_default(),
-                build.rows_loaded.map_or_else(String::new, |rows| grouped(rows as u64)),
-                build.seconds.map_or_else(String::new, |seconds| format!("{seconds:.1}")),
+                build
+                    .rows_loaded
+                    .map_or_else(String::new, |rows| grouped(rows as u64)),
+                build
+                    .seconds
+                    .map_or_else(String::new, |seconds| format!("{seconds:.1}")),
                 build.failure.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    output::line(&output::table(&["build", "state", "verified", "rows", "seconds", "failure"], &rows))?;
+    output::line(&output::table(
+        &["build", "state", "verified", "rows", "seconds", "failure"],
+        &rows,
+    ))?;
     Ok(0)
 }

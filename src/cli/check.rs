@@ -2,8 +2,8 @@
 
 use super::{Desk, output, worse};
 use crate::operation::check::check;
-use crate::problem::{Status, hint_of, status_of};
 use crate::postgres::error::explain_chain;
+use crate::problem::{Status, hint_of, status_of};
 use anyhow::Result;
 use serde_json::json;
 

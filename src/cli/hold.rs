@@ -25,7 +25,10 @@ pub async fn hold(args: &HoldArgs, desk: &Desk) -> Result<u8> {
     if desk.json {
         output::json(&json!({"dataset": dataset.name, "held": true, "reason": args.reason}))?;
     } else {
-        output::line(&format!("{0}: held; `overnight release {0}` lifts it", dataset.name))?;
+        output::line(&format!(
+            "{0}: held; `overnight release {0}` lifts it",
+            dataset.name
+        ))?;
     }
     Ok(0)
 }
@@ -37,7 +40,10 @@ pub async fn release(args: &ReleaseArgs, desk: &Desk) -> Result<u8> {
     if desk.json {
         output::json(&json!({"dataset": dataset.name, "held": false, "was_held": was_held}))?;
     } else if was_held {
-        output::line(&format!("{0}: released; the next run or `overnight rotate {0}` moves the alias", dataset.name))?;
+        output::line(&format!(
+            "{0}: released; the next run or `overnight rotate {0}` moves the alias",
+            dataset.name
+        ))?;
     } else {
         output::line(&format!("{}: there was no hold", dataset.name))?;
     }

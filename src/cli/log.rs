@@ -13,7 +13,8 @@ pub fn start(verbose: u8, quiet: bool, color: bool) {
         (false, 1) => "warn,overnight=debug",
         (false, _) => "debug",
     };
-    let filter = EnvFilter::try_from_env("OVERNIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_env("OVERNIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(verbose > 1)

@@ -119,8 +119,13 @@ fn env(name: &str) -> Option<String> {
 /// Parses, runs, prints the error if there is one, and gives the exit status.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or_else(String::new, ToString::to_string);
-        output::error(&format!("a fault of overnight at {place}; please report it"), None);
+        let place = info
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        output::error(
+            &format!("a fault of overnight at {place}; please report it"),
+            None,
+        );
     }));
     let matches = Cli::command().get_matches();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| start(&matches)));
@@ -149,7 +154,10 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         return server::exec(args, project, cli.settings, cli.global.json, &env);
     }
     let config = Config::resolve(cli.global.project, cli.settings, &env)?;
-    let desk = Desk { config, json: cli.global.json };
+    let desk = Desk {
+        config,
+        json: cli.global.json,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -179,10 +187,12 @@ fn start(matches: &ArgMatches) -> Result<u8> {
 /// A password in a flag can be read by every user of the machine.
 fn refuse_secret_in_flag(matches: &ArgMatches, settings: &Settings) -> Result<()> {
     let typed = matches.value_source("target") == Some(ValueSource::CommandLine)
-        || matches
-            .subcommand()
-            .is_some_and(|(_, inner)| inner.value_source("target") == Some(ValueSource::CommandLine));
-    let Some(target) = settings.target.as_deref().filter(|_| typed) else { return Ok(()) };
+        || matches.subcommand().is_some_and(|(_, inner)| {
+            inner.value_source("target") == Some(ValueSource::CommandLine)
+        });
+    let Some(target) = settings.target.as_deref().filter(|_| typed) else {
+        return Ok(());
+    };
     let in_url = target
         .split_once("://")
         .and_then(|(_, rest)| rest.split(['/', '?']).next())

@@ -18,14 +18,22 @@ struct Versioned<'a, T> {
 
 /// Prints one JSON document with its format version.
 pub fn json<T: Serialize>(data: &T) -> Result<()> {
-    let text = serde_json::to_string_pretty(&Versioned { format: JSON_FORMAT, data })
-        .context("write JSON")?;
+    let text = serde_json::to_string_pretty(&Versioned {
+        format: JSON_FORMAT,
+        data,
+    })
+    .context("write JSON")?;
     line(&text)
 }
 
 /// Prints a line of data. A reader that has gone away (`| head`) is not an error worth a page.
 pub fn line(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context(Problem::dependency("write to standard output"))
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context(Problem::dependency("write to standard output"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints a message.
@@ -56,8 +64,13 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     }
     let numeric: Vec<bool> = (0..heads.len())
         .map(|column| {
-            let mut cells = rows.iter().map(|row| row[column].as_str()).filter(|cell| !cell.is_empty()).peekable();
-            cells.peek().is_some() && cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
+            let mut cells = rows
+                .iter()
+                .map(|row| row[column].as_str())
+                .filter(|cell| !cell.is_empty())
+                .peekable();
+            cells.peek().is_some()
+                && cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
         })
         .collect();
     let mut out = String::new();
@@ -101,8 +114,14 @@ mod tests {
 
     #[test]
     fn a_table_aligns_words_left_and_numbers_right() {
-        let rows = [vec!["load".into(), "1.25".into()], vec!["verify".into(), "10.5".into()]];
-        assert_eq!(table(&["stage", "s"], &rows), "stage      s\nload    1.25\nverify  10.5");
+        let rows = [
+            vec!["load".into(), "1.25".into()],
+            vec!["verify".into(), "10.5".into()],
+        ];
+        assert_eq!(
+            table(&["stage", "s"], &rows),
+            "stage      s\nload    1.25\nverify  10.5"
+        );
         assert_eq!(age(93_784), "1 d 2 h");
     }
 }

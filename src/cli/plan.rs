@@ -35,7 +35,12 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
 }
 
 fn describe(plan: &Plan) -> String {
-    let mut out = format!("{}: {} objects, {}", plan.dataset, plan.objects, Bytes(plan.bytes));
+    let mut out = format!(
+        "{}: {} objects, {}",
+        plan.dataset,
+        plan.objects,
+        Bytes(plan.bytes)
+    );
     if let Some(live) = &plan.live {
         out += &format!("; live is `{live}`");
     }
@@ -68,10 +73,17 @@ fn describe(plan: &Plan) -> String {
     for key in &plan.unused {
         out += &format!("\nno source uses `{key}`");
     }
-    out += &format!("\nmemory for records in flight: {}; tables side by side: {}", Bytes(plan.memory_bytes as u64), plan.connections);
+    out += &format!(
+        "\nmemory for records in flight: {}; tables side by side: {}",
+        Bytes(plan.memory_bytes as u64),
+        plan.connections
+    );
     match (plan.disk_bytes, plan.seconds) {
         (Some(disk), Some(seconds)) => {
-            out += &format!("\nfrom the live build: about {} on disk, about {seconds:.0} s", Bytes(disk));
+            out += &format!(
+                "\nfrom the live build: about {} on disk, about {seconds:.0} s",
+                Bytes(disk)
+            );
         }
         _ => out += "\nno earlier build to estimate disk and time from",
     }

@@ -21,12 +21,23 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let mut results = Vec::new();
     for name in names {
         let dataset = desk.dataset(&name)?;
-        let ledger = place.locked(&dataset, &format!("retire {name}"), &env).await?;
+        let ledger = place
+            .locked(&dataset, &format!("retire {name}"), &env)
+            .await?;
         let keep = dataset.settings.keep;
-        let retired = retire(&ledger, &place.server, &name, keep, place.config.retire_after).await?;
+        let retired = retire(
+            &ledger,
+            &place.server,
+            &name,
+            keep,
+            place.config.retire_after,
+        )
+        .await?;
         if !desk.json {
             for build in &retired.closed {
-                output::line(&format!("{name}: {build} is closed and will be dropped after the grace time"))?;
+                output::line(&format!(
+                    "{name}: {build} is closed and will be dropped after the grace time"
+                ))?;
             }
             for build in &retired.dropped {
                 output::line(&format!("{name}: {build} was dropped"))?;

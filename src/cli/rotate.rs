@@ -46,8 +46,13 @@ fn report(ended: Ended<Moved>, desk: &Desk) -> Result<u8> {
         output::json(&moved)?;
         return Ok(0);
     }
-    let before = moved.before.map_or_else(String::new, |name| format!(", before it `{name}`"));
-    output::line(&format!("{}: `{}` is live{before}", moved.dataset, moved.live))?;
+    let before = moved
+        .before
+        .map_or_else(String::new, |name| format!(", before it `{name}`"));
+    output::line(&format!(
+        "{}: `{}` is live{before}",
+        moved.dataset, moved.live
+    ))?;
     if moved.held {
         output::line(&format!(
             "the alias is held: runs go on building, `overnight release {}` lets them publish again",

@@ -34,7 +34,11 @@ pub struct Args {
 /// Runs each dataset. One that fails does not keep the next from running; the exit status is the
 /// worst one.
 pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
-    let datasets: Vec<Dataset> = args.datasets.iter().map(|name| desk.dataset(name)).collect::<Result<_>>()?;
+    let datasets: Vec<Dataset> = args
+        .datasets
+        .iter()
+        .map(|name| desk.dataset(name))
+        .collect::<Result<_>>()?;
     let options = Options {
         force: args.force,
         no_rotate: args.no_rotate,
@@ -61,7 +65,10 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
             Ok(Ended::Stopped(code)) => return Ok(code),
             Err(error) => {
                 let status = status_of(&error);
-                if let Some(over) = error.chain().find_map(|cause| cause.downcast_ref::<RejectsOverBudget>()) {
+                if let Some(over) = error
+                    .chain()
+                    .find_map(|cause| cause.downcast_ref::<RejectsOverBudget>())
+                {
                     rejects.write(over.rejects.iter())?;
                 }
                 let text = explain_chain(&error);
@@ -97,11 +104,20 @@ fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
 fn describe(dataset: &str, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Unchanged { live } => {
-            format!("{dataset}: inputs unchanged, nothing to do; `{live}` stays live (--force builds anyway)")
+            format!(
+                "{dataset}: inputs unchanged, nothing to do; `{live}` stays live (--force builds anyway)"
+            )
         }
         Outcome::Published(report) => {
-            let before = report.previous.as_ref().map_or_else(String::new, |name| format!(", before it `{name}`"));
-            format!("{dataset}: `{}` is live{before}\n{}", report.build, tables(report))
+            let before = report
+                .previous
+                .as_ref()
+                .map_or_else(String::new, |name| format!(", before it `{name}`"));
+            format!(
+                "{dataset}: `{}` is live{before}\n{}",
+                report.build,
+                tables(report)
+            )
         }
         Outcome::Verified(report) => format!(
             "{dataset}: `{}` is verified and sealed; `overnight rotate {dataset}` publishes it\n{}",
@@ -120,7 +136,8 @@ fn tables(report: &Report) -> String {
         .tables
         .iter()
         .map(|table| {
-            let sum = |of: fn(&crate::load::InputCount) -> u64| table.inputs.iter().map(of).sum::<u64>();
+            let sum =
+                |of: fn(&crate::load::InputCount) -> u64| table.inputs.iter().map(of).sum::<u64>();
             vec![
                 table.table.clone(),
                 grouped(sum(|input| input.records_read)),
@@ -132,7 +149,10 @@ fn tables(report: &Report) -> String {
         })
         .collect();
     if !loaded.is_empty() {
-        out += &output::table(&["table", "records", "rows", "rejects", "files", "bytes"], &loaded);
+        out += &output::table(
+            &["table", "records", "rows", "rejects", "files", "bytes"],
+            &loaded,
+        );
         out += "\n\n";
     }
     out += &output::table(
@@ -154,8 +174,16 @@ fn stage(stage: &StageTime) -> Vec<String> {
         stage.stage.to_owned(),
         format!("{:.2}", stage.seconds),
         or_empty(stage.rows.map(grouped)),
-        or_empty(stage.bytes.map(|bytes| format!("{:.1}", bytes as f64 / 1_048_576.0))),
-        or_empty(stage.rows.map(|rows| grouped((rows as f64 / stage.seconds.max(0.001)) as u64))),
+        or_empty(
+            stage
+                .bytes
+                .map(|bytes| format!("{:.1}", bytes as f64 / 1_048_576.0)),
+        ),
+        or_empty(
+            stage
+                .rows
+                .map(|rows| grouped((rows as f64 / stage.seconds.max(0.001)) as u64)),
+        ),
         or_empty(stage.sessions.map(|sessions| sessions.to_string())),
     ]
 }
@@ -178,7 +206,9 @@ impl RejectFile {
     }
 
     fn write<'a>(&mut self, rejects: impl Iterator<Item = &'a PlacedReject>) -> Result<()> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
         for reject in rejects {
             writer.serialize(reject).context("write the rejects")?;
         }

@@ -70,16 +70,28 @@ fn draw(progress: &Progress, stop: &AtomicBool) {
             overall.set_message(overall_text(&now));
             overall.tick();
             tables.retain(|name, bar| {
-                let stays = now.tables.iter().any(|table| table.table == *name && !table.done.load(Ordering::Relaxed));
+                let stays = now
+                    .tables
+                    .iter()
+                    .any(|table| table.table == *name && !table.done.load(Ordering::Relaxed));
                 if !stays {
                     bar.finish_and_clear();
                 }
                 stays
             });
-            for table in now.tables.iter().filter(|table| begun(table) && !table.done.load(Ordering::Relaxed)) {
-                let bar = tables.entry(table.table.clone()).or_insert_with(|| table_bar(table));
+            for table in now
+                .tables
+                .iter()
+                .filter(|table| begun(table) && !table.done.load(Ordering::Relaxed))
+            {
+                let bar = tables
+                    .entry(table.table.clone())
+                    .or_insert_with(|| table_bar(table));
                 bar.set_position(table.bytes.load(Ordering::Relaxed));
-                bar.set_message(format!("{} rows", grouped(table.rows.load(Ordering::Relaxed))));
+                bar.set_message(format!(
+                    "{} rows",
+                    grouped(table.rows.load(Ordering::Relaxed))
+                ));
             }
         }
         std::thread::park_timeout(REDRAW);
@@ -130,7 +142,10 @@ fn overall_text(now: &Snapshot) -> String {
     let total = sum(|table| table.bytes_total);
     let left = match bytes {
         0 => String::new(),
-        bytes => format!(", about {:.0} s left", seconds * (total.saturating_sub(bytes)) as f64 / bytes as f64),
+        bytes => format!(
+            ", about {:.0} s left",
+            seconds * (total.saturating_sub(bytes)) as f64 / bytes as f64
+        ),
     };
     format!(
         "{head}, {} rows, {} rows/s, {}% of {}{left}",

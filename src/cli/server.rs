@@ -35,7 +35,13 @@ enum What {
     },
 }
 
-pub fn exec(args: &Args, project: Option<PathBuf>, settings: Settings, as_json: bool, env: Env) -> Result<u8> {
+pub fn exec(
+    args: &Args,
+    project: Option<PathBuf>,
+    settings: Settings,
+    as_json: bool,
+    env: Env,
+) -> Result<u8> {
     let config = Config::resolve_server(project, settings, env)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,7 +57,11 @@ pub fn exec(args: &Args, project: Option<PathBuf>, settings: Settings, as_json: 
             if as_json {
                 output::json(&json!({ "stopped": stopped }))?;
             } else {
-                output::line(if stopped { "stopped" } else { "was not running" })?;
+                output::line(if stopped {
+                    "stopped"
+                } else {
+                    "was not running"
+                })?;
             }
             Ok(0)
         }
@@ -59,16 +69,29 @@ pub fn exec(args: &Args, project: Option<PathBuf>, settings: Settings, as_json: 
             let status = runtime.block_on(embedded::status(&config.home))?;
             report(&status, as_json)
         }
-        What::Psql { database, arguments } => {
-            let server = runtime.block_on(Embedded::ensure_running(&config.home, &options(&config, env)))?;
-            psql(&server, database.as_deref().unwrap_or(&config.control_database), arguments)
+        What::Psql {
+            database,
+            arguments,
+        } => {
+            let server = runtime.block_on(Embedded::ensure_running(
+                &config.home,
+                &options(&config, env),
+            ))?;
+            psql(
+                &server,
+                database.as_deref().unwrap_or(&config.control_database),
+                arguments,
+            )
         }
     }
 }
 
 fn report(status: &Status, as_json: bool) -> Result<u8> {
     let (state, text) = match status {
-        Status::Absent => (json!({"state": "absent"}), "there is no embedded server yet".to_owned()),
+        Status::Absent => (
+            json!({"state": "absent"}),
+            "there is no embedded server yet".to_owned(),
+        ),
         Status::Stopped { major, data } => (
             json!({"state": "stopped", "version": major, "data": data}),
             format!("PostgreSQL {major} is stopped, data in {}", data.display()),
@@ -103,7 +126,10 @@ fn report(status: &Status, as_json: bool) -> Result<u8> {
 /// Becomes psql.
 fn psql(server: &Embedded, database: &str, arguments: &[String]) -> Result<u8> {
     let target: Target = server.target();
-    let beside = server.programs().map(|folder| folder.join("psql")).filter(|program| program.exists());
+    let beside = server
+        .programs()
+        .map(|folder| folder.join("psql"))
+        .filter(|program| program.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
     let error = std::process::Command::new(&program)
         .arg(target.url_for(database, None))

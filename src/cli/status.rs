@@ -53,10 +53,16 @@ fn describe(status: &Status) -> String {
         );
     }
     for waiting in &status.waiting {
-        out += &format!("\n  waiting    `{waiting}` is verified; `overnight rotate {}` publishes it", status.dataset);
+        out += &format!(
+            "\n  waiting    `{waiting}` is verified; `overnight rotate {}` publishes it",
+            status.dataset
+        );
     }
     if let Some(failure) = &status.last_failure {
-        out += &format!("\n  FAILED     {} at {}: {}", failure.build, failure.at, failure.reason);
+        out += &format!(
+            "\n  FAILED     {} at {}: {}",
+            failure.build, failure.at, failure.reason
+        );
     }
     out
 }

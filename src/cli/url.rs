@@ -15,7 +15,10 @@ pub struct Args {
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let url = place.server.target().url_for(&dataset.name, args.role.as_deref());
+    let url = place
+        .server
+        .target()
+        .url_for(&dataset.name, args.role.as_deref());
     if desk.json {
         output::json(&json!({"dataset": dataset.name, "url": url}))?;
     } else {

@@ -26,7 +26,11 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
                 vec![mark.to_owned(), gate.gate.clone(), gate.finding.clone()]
             })
             .collect();
-        output::line(&format!("{}\n{}", findings.build, output::table(&["", "gate", "finding"], &rows)))?;
+        output::line(&format!(
+            "{}\n{}",
+            findings.build,
+            output::table(&["", "gate", "finding"], &rows)
+        ))?;
     }
     Ok(u8::from(!findings.passed()))
 }

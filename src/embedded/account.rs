@@ -67,10 +67,6 @@ impl Account {
         })
     }
 
-    pub(super) fn uid(&self) -> u32 {
-        self.uid
-    }
-
     /// A command that runs as the account, in `/`, with an environment that cannot steer Postgres.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = std::process::Command::new(program);
@@ -258,9 +254,9 @@ mod tests {
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], account.uid().to_string());
+        assert_eq!(lines[0], account.uid.to_string());
         if let Some((gid, _)) = &account.switch {
-            assert_ne!(account.uid(), 0);
+            assert_ne!(account.uid, 0);
             assert_eq!(lines[1], gid.to_string());
         }
         assert_eq!(lines[2], "/");
@@ -274,7 +270,7 @@ mod tests {
         let path = folder.path().join("run");
         account.private_folder(&path).unwrap();
         account.private_folder(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().uid(), account.uid());
+        assert_eq!(fs::metadata(&path).unwrap().uid(), account.uid);
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(

@@ -166,6 +166,15 @@ impl Cluster {
 pub(super) fn make_home(home: &Path, sudo_uid: Option<u32>) -> Result<PathBuf> {
     let what = || format!("make the folder `{}`", home.display());
     let home = std::path::absolute(home).with_context(what)?;
+    // pg_ctl hands its paths to a shell, in double quotes and as they are.
+    let plain = home
+        .to_str()
+        .is_some_and(|text| !text.contains(['"', '$', '`', '\\', '\n']));
+    ensure!(
+        plain,
+        "{}: its name holds a character that Postgres' tools cannot handle",
+        what()
+    );
     let missing: Vec<_> = home
         .ancestors()
         .take_while(|folder| !folder.exists())

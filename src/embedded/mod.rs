@@ -13,7 +13,7 @@ mod cluster;
 mod postmaster;
 mod tuning;
 
-use crate::postgres::{Server, Session, Target, explain, quote_ident, sqlstate};
+use crate::postgres::{Reason, Refusal, Server, Session, Target, explain, quote_ident, sqlstate};
 use account::Account;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use binaries::Binaries;
@@ -23,8 +23,9 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
 use tuning::Machine;
 
 /// The number in the socket's name; nothing listens on a network port.
@@ -91,11 +92,7 @@ impl Embedded {
         let sudo_uid = sudo_uid(options).await?;
         let home = cluster::make_home(home, sudo_uid)?;
         let _lock = cluster::lock(&home, sudo_uid, options.patience).await?;
-        let clusters = Cluster::all(&home)?;
-        let embedded = match running(&clusters).await? {
-            Some(embedded) => embedded,
-            None => start(&home, &clusters, options).await?,
-        };
+        let embedded = ready(&home, options).await?;
         embedded.ensure_roles().await?;
         Ok(embedded)
     }
@@ -278,6 +275,41 @@ async fn running(clusters: &[Cluster]) -> Result<Option<Embedded>> {
     Ok(None)
 }
 
+/// Starts the server unless it runs, and waits until it answers: somebody else may have begun to start
+/// it, it may recover from a crash, or it may be dying at this moment and have to be started again.
+async fn ready(home: &Path, options: &Options) -> Result<Embedded> {
+    let begin = Instant::now();
+    loop {
+        let clusters = Cluster::all(home)?;
+        let embedded = match running(&clusters).await? {
+            Some(embedded) => embedded,
+            None => start(home, &clusters, options).await?,
+        };
+        let error = match embedded.admin("start").await {
+            Ok(session) => {
+                session.close().await;
+                return Ok(embedded);
+            }
+            Err(error) => error,
+        };
+        let wait = match error
+            .downcast_ref::<Refusal>()
+            .map(|refusal| refusal.reason)
+        {
+            Some(Reason::NotReady | Reason::TooManyConnections) => options.patience,
+            // The socket is there before recovery begins: without one after this, it is gone.
+            _ => options.patience.min(Duration::from_secs(10)),
+        };
+        if begin.elapsed() >= wait {
+            return Err(error.context(format!(
+                "reach the private server, process {}",
+                embedded.pid()
+            )));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 async fn start(home: &Path, clusters: &[Cluster], options: &Options) -> Result<Embedded> {
     let owner = clusters.first().map(Cluster::owner).transpose()?;
     let account = Account::choose(owner, options.sudo_uid).await?;
@@ -299,6 +331,7 @@ async fn start(home: &Path, clusters: &[Cluster], options: &Options) -> Result<E
         postmaster::forget_stale(&account, &data).await?;
     }
     let sockets = cluster::socket_folder(home, &options.temp_dir, &account).await?;
+    postmaster::forget_socket(&account, &sockets).await?;
     let machine = Machine::look(&cluster.folder).await;
     cluster
         .configure(

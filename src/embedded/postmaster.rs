@@ -13,7 +13,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{process::Command, time};
 
@@ -150,25 +150,38 @@ pub(super) fn programs_of(data: &Path) -> Option<PathBuf> {
 /// process: Postgres would believe that one to be a server. Otherwise the file stays, because it
 /// leads Postgres to processes of the old server that may still run.
 pub(super) async fn forget_stale(account: &Account, data: &Path) -> Result<()> {
-    let survivor = processes_in(data);
-    match survivor {
-        Some(None) => {}
-        Some(Some(pid)) => bail!(
-            "start the private server: process {pid} of its predecessor still runs; end it first"
-        ),
-        None => bail!(
-            "start the private server: `{}` is left over from a crash; remove it if no Postgres uses that folder",
-            data.join("postmaster.pid").display()
-        ),
+    let file = data.join("postmaster.pid");
+    let begin = Instant::now();
+    loop {
+        match processes_in(data) {
+            Some(None) => break,
+            // They end by themselves when they see that their parent is gone.
+            Some(Some(_)) if begin.elapsed() < Duration::from_secs(10) => {
+                time::sleep(Duration::from_millis(100)).await
+            }
+            Some(Some(pid)) => bail!(
+                "start the private server: process {pid} of its predecessor still runs; end it first"
+            ),
+            None => bail!(
+                "start the private server: `{}` is left over from a crash; remove it if no Postgres uses that folder",
+                file.display()
+            ),
+        }
     }
     account
-        .shell(
-            r#"rm -f "$1""#,
-            &[data.join("postmaster.pid").as_os_str()],
-            "",
-        )
+        .shell(r#"rm -f "$1""#, &[file.as_os_str()], "")
         .await
         .context("remove a stale `postmaster.pid`")
+}
+
+/// Removes the socket of a server that is gone, and the file that guards it: the number in that file
+/// may belong to another process too. The folder serves one home only, and nothing runs there.
+pub(super) async fn forget_socket(account: &Account, folder: &Path) -> Result<()> {
+    let script = r#"rm -f "$1"/.s.PGSQL.*"#;
+    account
+        .shell(script, &[folder.as_os_str()], "")
+        .await
+        .context("remove a stale socket")
 }
 
 /// A process that runs in `data`: every process of a server does. `None` where `/proc` does not tell.
@@ -197,8 +210,10 @@ async fn owner_of(pid: u32, data: &Path) -> Process {
     if Path::new("/proc/self").exists() {
         return match fs::read_link(process.join("cwd")) {
             Ok(folder) if folder == data => Process::Ours,
-            // A zombie has no folder any more and holds nothing open.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Process::Gone,
+            // A zombie has no folder any more, but Postgres takes its number for a living process.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !process.exists() => {
+                Process::Gone
+            }
             _ => Process::Another,
         };
     }

@@ -35,7 +35,9 @@ impl State {
             "tombstone" => State::Tombstone,
             "dropped" => State::Dropped,
             "failed" => State::Failed,
-            other => bail!("the ledger holds the build state `{other}`, which this release does not know"),
+            other => bail!(
+                "the ledger holds the build state `{other}`, which this release does not know"
+            ),
         })
     }
 
@@ -93,7 +95,8 @@ pub struct DatasetRow {
     pub held_by: Option<String>,
 }
 
-const BUILD_COLUMNS: &str = "id, dataset, name, nonce, database_oid, state, schema_version, input_digest,
+const BUILD_COLUMNS: &str =
+    "id, dataset, name, nonce, database_oid, state, schema_version, input_digest,
     to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
     to_char(verified_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
     to_char(published_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
@@ -140,7 +143,10 @@ impl Ledger {
 
     /// The datasets that have ever been run.
     pub async fn datasets(&self) -> Result<Vec<String>> {
-        let rows = self.session.query("select dataset from ledger.dataset order by 1", &[]).await?;
+        let rows = self
+            .session
+            .query("select dataset from ledger.dataset order by 1", &[])
+            .await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
@@ -188,7 +194,9 @@ impl Ledger {
         let rows = self
             .session
             .query(
-                &format!("select {BUILD_COLUMNS} from ledger.build where dataset = $1 order by id desc"),
+                &format!(
+                    "select {BUILD_COLUMNS} from ledger.build where dataset = $1 order by id desc"
+                ),
                 &[&dataset],
             )
             .await
@@ -200,7 +208,10 @@ impl Ledger {
     pub async fn build(&self, id: i64) -> Result<Build> {
         let row = self
             .session
-            .query_one(&format!("select {BUILD_COLUMNS} from ledger.build where id = $1"), &[&id])
+            .query_one(
+                &format!("select {BUILD_COLUMNS} from ledger.build where id = $1"),
+                &[&id],
+            )
             .await
             .context("read the build from the ledger")?;
         build_of(&row)
@@ -251,7 +262,11 @@ impl Ledger {
             State::Dropped => "dropped_at",
             State::Creating | State::Loading | State::Published | State::Failed => "created_at",
         };
-        let time = if column == "created_at" { "created_at" } else { "clock_timestamp()" };
+        let time = if column == "created_at" {
+            "created_at"
+        } else {
+            "clock_timestamp()"
+        };
         self.session
             .execute(
                 &format!("update ledger.build set state = $2, {column} = {time} where id = $1"),
@@ -271,11 +286,19 @@ impl Ledger {
             )
             .await
             .with_context(|| format!("record `{}` as failed", build.name))?;
-        self.event(&build.dataset, Some(build.id), "failed", reason).await
+        self.event(&build.dataset, Some(build.id), "failed", reason)
+            .await
     }
 
     /// Keeps what a build counted and how long it took.
-    pub async fn record_counts(&self, build: &Build, records: u64, rows: u64, bytes: u64, seconds: f64) -> Result<()> {
+    pub async fn record_counts(
+        &self,
+        build: &Build,
+        records: u64,
+        rows: u64,
+        bytes: u64,
+        seconds: f64,
+    ) -> Result<()> {
         self.session
             .execute(
                 "update ledger.build set records_read = $2, rows_loaded = $3, bytes_read = $4, seconds = $5
@@ -360,7 +383,10 @@ impl Ledger {
     pub async fn loaded(&self, build: i64) -> Result<Vec<(String, i64)>> {
         let rows = self
             .session
-            .query("select table_name, rows_loaded from ledger.loaded where build = $1", &[&build])
+            .query(
+                "select table_name, rows_loaded from ledger.loaded where build = $1",
+                &[&build],
+            )
             .await
             .context("read the row counts from the ledger")?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

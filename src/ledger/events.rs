@@ -5,7 +5,13 @@ use anyhow::{Context, Result};
 
 impl Ledger {
     /// Adds an event. `detail` holds names and numbers, never a value from the data.
-    pub async fn event(&self, dataset: &str, build: Option<i64>, kind: &str, detail: &str) -> Result<()> {
+    pub async fn event(
+        &self,
+        dataset: &str,
+        build: Option<i64>,
+        kind: &str,
+        detail: &str,
+    ) -> Result<()> {
         self.session
             .execute(
                 "insert into ledger.event (dataset, build, kind, detail, actor) values ($1, $2, $3, $4, $5)",

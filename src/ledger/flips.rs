@@ -52,7 +52,13 @@ impl Ledger {
             )
             .await
             .context("write the intent to the ledger")?;
-        Ok(Flip { id: row.get(0), epoch, from_build, to_build: to.id, state: "intent".into() })
+        Ok(Flip {
+            id: row.get(0),
+            epoch,
+            from_build,
+            to_build: to.id,
+            state: "intent".into(),
+        })
     }
 
     /// The record of a move, inside its transaction: compare-and-set of the epoch, live and
@@ -60,7 +66,13 @@ impl Ledger {
     ///
     /// # Errors
     /// When another process has moved the alias in between; the caller rolls back.
-    pub async fn record_switch(&self, dataset: &str, flip: &Flip, kind: Kind, reason: Option<&str>) -> Result<()> {
+    pub async fn record_switch(
+        &self,
+        dataset: &str,
+        flip: &Flip,
+        kind: Kind,
+        reason: Option<&str>,
+    ) -> Result<()> {
         let moved = self
             .session
             .execute(
@@ -99,7 +111,13 @@ impl Ledger {
                 &[&flip.id],
             )
             .await?;
-        self.event(dataset, Some(flip.to_build), kind.word(), reason.unwrap_or("")).await
+        self.event(
+            dataset,
+            Some(flip.to_build),
+            kind.word(),
+            reason.unwrap_or(""),
+        )
+        .await
     }
 
     /// Sets the state of a move.

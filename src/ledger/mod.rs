@@ -51,7 +51,11 @@ impl Ledger {
     }
 
     /// Connects to an existing control database; `None` when there is none yet.
-    pub async fn open_existing(server: &Server, database: &str, purpose: &str) -> Result<Option<Ledger>> {
+    pub async fn open_existing(
+        server: &Server,
+        database: &str,
+        purpose: &str,
+    ) -> Result<Option<Ledger>> {
         let maintenance = server.connect(maintenance(server), purpose).await?;
         let found = maintenance
             .query_opt("select from pg_database where datname = $1", &[&database])
@@ -65,8 +69,15 @@ impl Ledger {
 
     /// A second session in the same control database; it does not hold the lock.
     pub async fn second(&self, server: &Server, purpose: &str) -> Result<Ledger> {
-        let database: String = self.session.query_one("select current_database()::text", &[]).await?.get(0);
-        Ok(Ledger { session: server.connect(&database, purpose).await?, actor: self.actor.clone() })
+        let database: String = self
+            .session
+            .query_one("select current_database()::text", &[])
+            .await?
+            .get(0);
+        Ok(Ledger {
+            session: server.connect(&database, purpose).await?,
+            actor: self.actor.clone(),
+        })
     }
 
     /// Takes the lock of a dataset for as long as this session lives.
@@ -128,7 +139,9 @@ impl Ledger {
             .context("check the lock")?
             .get(0);
         if !held {
-            bail!(Problem::dependency(format!("the lock of `{dataset}` was lost")));
+            bail!(Problem::dependency(format!(
+                "the lock of `{dataset}` was lost"
+            )));
         }
         Ok(())
     }
@@ -154,7 +167,10 @@ impl Ledger {
 
 /// A 63-bit key, so that its two halves show in `pg_locks` without a sign.
 fn lock_key(dataset: &str) -> i64 {
-    let digest = ring::digest::digest(&ring::digest::SHA256, format!("overnight {dataset}").as_bytes());
+    let digest = ring::digest::digest(
+        &ring::digest::SHA256,
+        format!("overnight {dataset}").as_bytes(),
+    );
     let mut eight = [0; 8];
     eight.copy_from_slice(&digest.as_ref()[..8]);
     i64::from_be_bytes(eight) & i64::MAX
@@ -172,7 +188,9 @@ fn host() -> String {
 }
 
 async fn create_database(server: &Server, database: &str) -> Result<()> {
-    let maintenance = server.connect(maintenance(server), "open the ledger").await?;
+    let maintenance = server
+        .connect(maintenance(server), "open the ledger")
+        .await?;
     let found = maintenance
         .query_opt("select from pg_database where datname = $1", &[&database])
         .await?;
@@ -210,7 +228,9 @@ async fn create_tables(session: &Session, database: &str) -> Result<()> {
     let version = |row: tokio_postgres::Row| row.get::<_, i32>(0);
     let has_ledger = "select to_regclass('ledger.version') is not null";
     if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
-        session.batch_execute("begin; select pg_advisory_xact_lock(0)").await?;
+        session
+            .batch_execute("begin; select pg_advisory_xact_lock(0)")
+            .await?;
         // Asked again under the lock: another first run may have been quicker.
         if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
             let strangers: i64 = session
@@ -247,7 +267,11 @@ async fn create_tables(session: &Session, database: &str) -> Result<()> {
         session.batch_execute("commit").await?;
         crashpoint::reached("control.after_schema");
     }
-    let found = version(session.query_one("select max(version) from ledger.version", &[]).await?);
+    let found = version(
+        session
+            .query_one("select max(version) from ledger.version", &[])
+            .await?,
+    );
     if found != LEDGER_VERSION {
         bail!(
             Problem::usage(format!(
@@ -264,7 +288,12 @@ async fn create_tables(session: &Session, database: &str) -> Result<()> {
 async fn refuse_pooler(session: &Session) -> Result<()> {
     let mut pids = Vec::new();
     for _ in 0..3 {
-        pids.push(session.query_one("select pg_backend_pid()", &[]).await?.get::<_, i32>(0));
+        pids.push(
+            session
+                .query_one("select pg_backend_pid()", &[])
+                .await?
+                .get::<_, i32>(0),
+        );
     }
     if pids.iter().any(|pid| *pid != pids[0]) {
         bail!(

@@ -28,8 +28,13 @@ pub struct Share {
 impl Budget {
     /// A budget of so many bytes.
     pub fn new(bytes: usize) -> Budget {
-        let total_units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).max(1);
-        Budget { units: Arc::new(Semaphore::new(total_units as usize)), total_units }
+        let total_units = u32::try_from(bytes.div_ceil(UNIT_BYTES))
+            .unwrap_or(u32::MAX)
+            .max(1);
+        Budget {
+            units: Arc::new(Semaphore::new(total_units as usize)),
+            total_units,
+        }
     }
 
     /// Waits for a share. One chunk that would need more than everything gets everything, and

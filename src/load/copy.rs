@@ -73,7 +73,9 @@ impl<'s> TableCopy<'s> {
 
     async fn push(&mut self, bytes: Bytes) -> Result<(), CopyError> {
         let limit = self.stall_limit;
-        let Some(sink) = self.sink.as_mut() else { return Ok(()) };
+        let Some(sink) = self.sink.as_mut() else {
+            return Ok(());
+        };
         match tokio::time::timeout(limit, sink.send(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.server_error(error)),
@@ -87,7 +89,9 @@ impl<'s> TableCopy<'s> {
             return Ok(());
         }
         self.push(Bytes::from_static(&COPY_TRAILER)).await?;
-        let Some(mut sink) = self.sink.take() else { return Ok(()) };
+        let Some(mut sink) = self.sink.take() else {
+            return Ok(());
+        };
         let counted = match tokio::time::timeout(self.stall_limit, sink.as_mut().finish()).await {
             Ok(counted) => counted.map_err(|error| self.server_error(error))?,
             Err(_) => return Err(CopyError::stalled(self.stall_limit)),
@@ -108,9 +112,15 @@ impl<'s> TableCopy<'s> {
     }
 
     fn server_error(&self, error: tokio_postgres::Error) -> CopyError {
-        let line = error.as_db_error().and_then(|db| db.where_()).and_then(line_of);
+        let line = error
+            .as_db_error()
+            .and_then(|db| db.where_())
+            .and_then(line_of);
         // In binary COPY the server's "line" counts the rows of the statement from 1.
-        CopyError { row: line.map(|line| self.rows + line - 1), error: error.into() }
+        CopyError {
+            row: line.map(|line| self.rows + line - 1),
+            error: error.into(),
+        }
     }
 }
 
@@ -125,9 +135,12 @@ impl CopyError {
     fn stalled(limit: Duration) -> CopyError {
         CopyError {
             row: None,
-            error: Problem::dependency(format!("the server took no bytes for {} s", limit.as_secs()))
-                .hint("look for a full disk or a lock; --stall-limit sets the limit")
-                .into(),
+            error: Problem::dependency(format!(
+                "the server took no bytes for {} s",
+                limit.as_secs()
+            ))
+            .hint("look for a full disk or a lock; --stall-limit sets the limit")
+            .into(),
         }
     }
 }
@@ -143,7 +156,10 @@ fn line_of(context: &str) -> Option<u64> {
 mod tests {
     #[test]
     fn the_servers_line_is_found_and_nothing_else() {
-        assert_eq!(super::line_of("COPY price, line 17, column unit_cost"), Some(17));
+        assert_eq!(
+            super::line_of("COPY price, line 17, column unit_cost"),
+            Some(17)
+        );
         assert_eq!(super::line_of("COPY price, line 4"), Some(4));
         assert_eq!(super::line_of("SQL function \"f\" statement 1"), None);
     }

@@ -8,8 +8,8 @@
 pub mod budget;
 pub mod copy;
 pub mod object;
-pub mod plan;
 mod places;
+pub mod plan;
 pub mod table;
 pub mod workers;
 
@@ -125,7 +125,9 @@ impl<'r> Loader<'r> {
         let jobs: Vec<_> = jobs
             .into_iter()
             .map(|job| {
-                let progress = self.progress.table(&job.plan.source.full_table(), job.bytes());
+                let progress = self
+                    .progress
+                    .table(&job.plan.source.full_table(), job.bytes());
                 (job, progress)
             })
             .collect();

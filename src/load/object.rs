@@ -69,7 +69,9 @@ impl Cutting {
         {
             let (_, text) = decode::open(&mut raw).map_err(|error| placed(&key, error))?;
             let mut splitter = Splitter::new(text, dialect, self.chunk_bytes);
-            let header = splitter.header().map_err(|error| split_error(&key, error))?;
+            let header = splitter
+                .header()
+                .map_err(|error| split_error(&key, error))?;
             let names = match (&self.plan.source.names, header) {
                 (Some(names), _) => names.clone(),
                 (None, Some(header)) => header,
@@ -83,7 +85,9 @@ impl Cutting {
             let mut lines_before = splitter.start().lines;
             loop {
                 let share = self.runtime.block_on(self.budget.take(share_bytes))?;
-                let next = splitter.next(Vec::new()).map_err(|error| split_error(&key, error))?;
+                let next = splitter
+                    .next(Vec::new())
+                    .map_err(|error| split_error(&key, error))?;
                 let Some(chunk) = next else { break };
                 let cut = CutChunk {
                     chunk,
@@ -97,7 +101,10 @@ impl Cutting {
         // Whatever the container did not need is still part of the object.
         io::copy(&mut raw, &mut io::sink()).map_err(|error| placed(&key, error))?;
         let bytes = raw.received;
-        let sha256 = raw.digest.finish().with_context(|| format!("check `{key}`"))?;
+        let sha256 = raw
+            .digest
+            .finish()
+            .with_context(|| format!("check `{key}`"))?;
         Ok(ReadObject { bytes, sha256 })
     }
 }
@@ -133,7 +140,9 @@ impl Read for RawReader {
                 Some(block) => {
                     self.digest.update(&block);
                     self.received += block.len() as u64;
-                    self.progress.bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
+                    self.progress
+                        .bytes
+                        .fetch_add(block.len() as u64, Ordering::Relaxed);
                     self.block = block;
                 }
                 // The fetch ends only when every byte was sent; an earlier end is its failure.
@@ -157,7 +166,9 @@ pub fn peek_header(plan: &TablePlan, key: &str, start: &[u8]) -> Result<RowPlan>
             Splitter::new(text, &plan.source.dialect, 16 << 10)
                 .header()
                 .map_err(|error| split_error(key, error))?
-                .with_context(|| Problem::refused(format!("`{key}` is empty: expected at least a header")))?
+                .with_context(|| {
+                    Problem::refused(format!("`{key}` is empty: expected at least a header"))
+                })?
         }
     };
     plan.row_plan(&names, key)

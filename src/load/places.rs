@@ -25,13 +25,21 @@ pub struct Places {
 impl Places {
     /// Adds the rows of a chunk.
     pub fn add(&mut self, object: usize, first_record: u64, rows: u64, rejected: Vec<u64>) {
-        self.batches.push(Batch { first_row: self.rows, object, first_record, rejected });
+        self.batches.push(Batch {
+            first_row: self.rows,
+            object,
+            first_record,
+            rejected,
+        });
         self.rows += rows;
     }
 
     /// Object and record number (from 1) of a row (from 0).
     pub fn find(&self, row: u64) -> Option<(usize, u64)> {
-        let index = self.batches.partition_point(|batch| batch.first_row <= row).checked_sub(1)?;
+        let index = self
+            .batches
+            .partition_point(|batch| batch.first_row <= row)
+            .checked_sub(1)?;
         let batch = &self.batches[index];
         let mut record = row - batch.first_row;
         for rejected in &batch.rejected {
@@ -54,6 +62,9 @@ mod tests {
         places.add(0, 6, 2, vec![]);
         places.add(1, 1, 2, vec![1]); // records 1, 3
         let found: Vec<_> = (0..7).map(|row| places.find(row).unwrap()).collect();
-        assert_eq!(found, [(0, 2), (0, 4), (0, 5), (0, 6), (0, 7), (1, 1), (1, 3)]);
+        assert_eq!(
+            found,
+            [(0, 2), (0, 4), (0, 5), (0, 6), (0, 7), (1, 1), (1, 3)]
+        );
     }
 }

@@ -41,7 +41,10 @@ impl TablePlan {
             .iter()
             .find(|table| table.schema == source.schema && table.name == source.table);
         let Some(table) = found else {
-            let known: Vec<String> = tables.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+            let known: Vec<String> = tables
+                .iter()
+                .map(|table| format!("{}.{}", table.schema, table.name))
+                .collect();
             bail!(
                 Problem::usage(format!(
                     "source `{}` fills table `{}`, which the schema files do not create",
@@ -74,7 +77,11 @@ impl TablePlan {
                     source.name, column.name
                 )));
             }
-            let rule = source.columns.get(&column.name).cloned().unwrap_or_default();
+            let rule = source
+                .columns
+                .get(&column.name)
+                .cloned()
+                .unwrap_or_default();
             let ty = encoder(column, &rule).with_context(|| {
                 Problem::usage(format!(
                     "column `{}` of `{}` has type {}",
@@ -84,7 +91,12 @@ impl TablePlan {
                 ))
                 .hint("change the column's type, or list it under `absent` and fill it in a derive file")
             })?;
-            fillable.push(Fillable { name: column.name.clone(), not_null: column.not_null, rule, ty });
+            fillable.push(Fillable {
+                name: column.name.clone(),
+                not_null: column.not_null,
+                rule,
+                ty,
+            });
         }
         Ok(TablePlan {
             source: source.clone(),
@@ -105,9 +117,19 @@ impl TablePlan {
         let mut columns = Vec::new();
         let mut missing = Vec::new();
         for column in &self.fillable {
-            let wanted = column.rule.from.as_deref().map_or_else(|| column.name.clone(), fold);
-            let places: Vec<usize> = (0..folded.len()).filter(|index| folded[*index] == wanted).collect();
-            let exact = column.rule.from.as_deref().and_then(|from| header.iter().position(|name| name == from));
+            let wanted = column
+                .rule
+                .from
+                .as_deref()
+                .map_or_else(|| column.name.clone(), fold);
+            let places: Vec<usize> = (0..folded.len())
+                .filter(|index| folded[*index] == wanted)
+                .collect();
+            let exact = column
+                .rule
+                .from
+                .as_deref()
+                .and_then(|from| header.iter().position(|name| name == from));
             let field = match (exact, places.as_slice()) {
                 (Some(field), _) => field,
                 (None, [field]) => *field,
@@ -150,7 +172,13 @@ impl TablePlan {
             .map(|index| header[index].as_str())
             .collect();
         if !missing.is_empty() || !unknown.is_empty() {
-            let list = |names: Vec<String>| if names.is_empty() { "none".into() } else { names.join(", ") };
+            let list = |names: Vec<String>| {
+                if names.is_empty() {
+                    "none".into()
+                } else {
+                    names.join(", ")
+                }
+            };
             bail!(
                 Problem::refused(format!(
                     "`{key}` does not fit table `{}`: columns that the file lacks: {}; names in the file that no column takes: {}",
@@ -164,7 +192,11 @@ impl TablePlan {
                 ))
             );
         }
-        Ok(RowPlan { dialect: source.dialect.clone(), fields: header.len(), columns })
+        Ok(RowPlan {
+            dialect: source.dialect.clone(),
+            fields: header.len(),
+            columns,
+        })
     }
 
     /// Names of the COPY columns, in the order of `row_plan`'s columns.
@@ -174,7 +206,9 @@ impl TablePlan {
 
     /// Columns with their types, for `plan`.
     pub fn described(&self) -> impl Iterator<Item = (&str, String)> {
-        self.fillable.iter().map(|column| (column.name.as_str(), column.ty.sql_name()))
+        self.fillable
+            .iter()
+            .map(|column| (column.name.as_str(), column.ty.sql_name()))
     }
 }
 
@@ -183,15 +217,23 @@ fn encoder(column: &Column, rule: &ColumnRule) -> Result<Type> {
     let ty = encoder_of(&column.base)?;
     match &rule.zone {
         None => Ok(ty),
-        Some(zone) => ty.with_zone(offset_seconds(zone)?).context("`zone` is for timestamptz columns"),
+        Some(zone) => ty
+            .with_zone(offset_seconds(zone)?)
+            .context("`zone` is for timestamptz columns"),
     }
 }
 
 fn encoder_of(base: &BaseType) -> Result<Type> {
     match &base.kind {
-        Kind::Scalar => Type::scalar(base.oid, base.typmod).context("there is no encoder for this type"),
+        Kind::Scalar => {
+            Type::scalar(base.oid, base.typmod).context("there is no encoder for this type")
+        }
         Kind::Enum { labels } => Ok(Type::enumeration(labels.clone())),
-        Kind::Array { element_oid, element, .. } => Ok(Type::array(encoder_of(element)?, *element_oid)),
+        Kind::Array {
+            element_oid,
+            element,
+            ..
+        } => Ok(Type::array(encoder_of(element)?, *element_oid)),
         Kind::Range => bail!("there is no encoder for ranges"),
         Kind::Unsupported(why) => bail!("{why}"),
     }

@@ -1,7 +1,7 @@
 //! The load of one table: its objects one after the other into one COPY, then the receipt.
 
 use super::copy::{CopyError, TableCopy};
-use super::object::{Cutting, CutChunk, ReadObject, Stopped};
+use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::places::Places;
 use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad};
 use crate::crashpoint;
@@ -25,10 +25,15 @@ const BLOCKS_WAITING: usize = 2;
 const CHUNKS_AHEAD: usize = 8;
 
 /// Loads one table in one transaction on one connection.
-pub async fn load_table(loader: &Loader<'_>, job: Arc<TableJob>, progress: Arc<TableProgress>) -> Result<TableLoad> {
+pub async fn load_table(
+    loader: &Loader<'_>,
+    job: Arc<TableJob>,
+    progress: Arc<TableProgress>,
+) -> Result<TableLoad> {
     let source = job.plan.source.name.clone();
     let outcome = TableLoader::run(loader, &job, &progress).await;
-    let load = outcome.with_context(|| format!("load source `{source}` into `{}`", loader.database))?;
+    let load =
+        outcome.with_context(|| format!("load source `{source}` into `{}`", loader.database))?;
     progress.done.store(true, Ordering::Relaxed);
     Ok(load)
 }
@@ -46,9 +51,17 @@ struct TableLoader<'l> {
 }
 
 impl<'l> TableLoader<'l> {
-    async fn run(loader: &'l Loader<'l>, job: &'l TableJob, progress: &'l Arc<TableProgress>) -> Result<TableLoad> {
+    async fn run(
+        loader: &'l Loader<'l>,
+        job: &'l TableJob,
+        progress: &'l Arc<TableProgress>,
+    ) -> Result<TableLoad> {
         let source = &job.plan.source;
-        let table = format!("{}.{}", quote_ident(&source.schema), quote_ident(&source.table));
+        let table = format!(
+            "{}.{}",
+            quote_ident(&source.schema),
+            quote_ident(&source.table)
+        );
         let purpose = format!("load {}", source.full_table());
         let session = loader.server.connect(loader.database, &purpose).await?;
         crashpoint::reached("load.before_copy");
@@ -62,7 +75,10 @@ impl<'l> TableLoader<'l> {
             .with_context(|| format!("begin the load of {table}"))?;
         let columns: Vec<String> = job.plan.copy_columns().map(quote_ident).collect();
         let freeze = if job.plan.freeze { ", freeze" } else { "" };
-        let statement = format!("copy {table} ({}) from stdin (format binary{freeze})", columns.join(", "));
+        let statement = format!(
+            "copy {table} ({}) from stdin (format binary{freeze})",
+            columns.join(", ")
+        );
         let mut this = TableLoader {
             loader,
             job,
@@ -122,7 +138,12 @@ impl<'l> TableLoader<'l> {
         let cut = cut.context("wait for the reading thread")?;
         let read = first_cause(fetched.map_err(anyhow::Error::from), cut, consumed)?;
         if read.bytes != object.size {
-            bail!("`{}`: {} bytes were read of {}", object.key, read.bytes, object.size);
+            bail!(
+                "`{}`: {} bytes were read of {}",
+                object.key,
+                read.bytes,
+                object.size
+            );
         }
         self.count.bytes = read.bytes;
         self.count.sha256 = read.sha256;
@@ -166,7 +187,8 @@ impl<'l> TableLoader<'l> {
     fn account(&mut self, object: usize, parsed: &Parsed, plan: &RowPlan, byte: u64) -> Result<()> {
         let first_record = self.count.records_read + 1;
         let rejected = parsed.rejects.iter().map(|reject| reject.record).collect();
-        self.places.add(object, first_record, parsed.row_count, rejected);
+        self.places
+            .add(object, first_record, parsed.row_count, rejected);
         for reject in &parsed.rejects {
             if self.load.rejects.len() == MAX_LISTED_REJECTS {
                 break;
@@ -194,13 +216,25 @@ impl<'l> TableLoader<'l> {
 
     /// The server's answer to a COPY, with the record that it points at.
     fn explain(&self, failed: CopyError) -> anyhow::Error {
-        let place = failed.row.and_then(|row| self.places.find(row)).map(|(object, record)| {
-            format!("`{}` record {}", self.job.objects[object].key, grouped(record))
-        });
+        let place = failed
+            .row
+            .and_then(|row| self.places.find(row))
+            .map(|(object, record)| {
+                format!(
+                    "`{}` record {}",
+                    self.job.objects[object].key,
+                    grouped(record)
+                )
+            });
         let refused = failed
             .error
             .downcast_ref::<tokio_postgres::Error>()
-            .map(|error| (pg_error::explain(error), pg_error::sqlstate(error).map(|code| code[..2].to_owned())));
+            .map(|error| {
+                (
+                    pg_error::explain(error),
+                    pg_error::sqlstate(error).map(|code| code[..2].to_owned()),
+                )
+            });
         match refused {
             Some((text, class)) => {
                 let text = match place {
@@ -209,9 +243,9 @@ impl<'l> TableLoader<'l> {
                 };
                 match class.as_deref() {
                     Some("22" | "23") => anyhow!(Problem::refused(text)),
-                    Some("53") => anyhow!(
-                        Problem::dependency(text).hint("give the server room; the build is dropped, the alias is untouched")
-                    ),
+                    Some("53") => anyhow!(Problem::dependency(text).hint(
+                        "give the server room; the build is dropped, the alias is untouched"
+                    )),
                     _ => anyhow!(Problem::dependency(text)),
                 }
             }
@@ -221,7 +255,11 @@ impl<'l> TableLoader<'l> {
 }
 
 /// The failure that caused the others: a part that only found its neighbour gone is not it.
-fn first_cause(fetched: Result<()>, cut: Result<ReadObject>, consumed: Result<()>) -> Result<ReadObject> {
+fn first_cause(
+    fetched: Result<()>,
+    cut: Result<ReadObject>,
+    consumed: Result<()>,
+) -> Result<ReadObject> {
     consumed?;
     match cut {
         Err(error) if error.is::<Stopped>() => {
@@ -256,12 +294,20 @@ fn check_counts(load: &TableLoad) -> Result<()> {
         if input.records_read != input.rows_loaded + input.rejected + input.skipped {
             bail!(
                 "`{}`: {} records read are not {} loaded + {} rejected + {} skipped",
-                input.key, input.records_read, input.rows_loaded, input.rejected, input.skipped
+                input.key,
+                input.records_read,
+                input.rows_loaded,
+                input.rejected,
+                input.skipped
             );
         }
     }
     if rows != load.rows {
-        bail!("`{}`: {rows} rows were encoded and the server counted {}", load.table, load.rows);
+        bail!(
+            "`{}`: {rows} rows were encoded and the server counted {}",
+            load.table,
+            load.rows
+        );
     }
     Ok(())
 }
@@ -277,7 +323,10 @@ fn check_budget(job: &TableJob, load: &TableLoad) -> Result<()> {
 
 fn over_budget(job: &TableJob, load: &TableLoad, rejected: u64) -> anyhow::Error {
     let budget = job.plan.source.expect.rejects.describe();
-    let place = load.rejects.first().map_or_else(String::new, |reject| format!("; the first: {reject}"));
+    let place = load
+        .rejects
+        .first()
+        .map_or_else(String::new, |reject| format!("; the first: {reject}"));
     let source = &job.plan.source.name;
     anyhow::Error::new(RejectsOverBudget { rejects: load.rejects.clone() }).context(
         Problem::refused(format!(
@@ -307,7 +356,14 @@ impl std::error::Error for RejectsOverBudget {}
 
 impl std::fmt::Display for PlacedReject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` record {}, line {}, byte {}", self.key, grouped(self.record), grouped(self.line), grouped(self.byte))?;
+        write!(
+            f,
+            "`{}` record {}, line {}, byte {}",
+            self.key,
+            grouped(self.record),
+            grouped(self.line),
+            grouped(self.byte)
+        )?;
         match &self.column {
             Some(column) => write!(f, ", column `{column}`: value {}", self.reason),
             None => write!(f, ": record {}", self.reason),
@@ -347,7 +403,11 @@ async fn write_receipt(session: &Session, load: &TableLoad) -> Result<()> {
     }
     for some in load.rejects.chunks(10_000) {
         let text = |pick: fn(&PlacedReject) -> &str| some.iter().map(pick).collect::<Vec<_>>();
-        let number = |pick: fn(&PlacedReject) -> u64| some.iter().map(|reject| pick(reject) as i64).collect::<Vec<_>>();
+        let number = |pick: fn(&PlacedReject) -> u64| {
+            some.iter()
+                .map(|reject| pick(reject) as i64)
+                .collect::<Vec<_>>()
+        };
         session
             .execute(
                 "insert into overnight.reject (source, key, record, line, byte, column_name, reason)

@@ -76,10 +76,15 @@ pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Stat
             held_by: row.held_by,
             waiting: builds
                 .iter()
-                .filter(|build| build.state == State::Verified && row.live_build.is_none_or(|id| build.id > id))
+                .filter(|build| {
+                    build.state == State::Verified && row.live_build.is_none_or(|id| build.id > id)
+                })
                 .map(|build| build.name.clone())
                 .collect(),
-            kept: builds.iter().filter(|build| matches!(build.state, State::Published | State::Verified)).count(),
+            kept: builds
+                .iter()
+                .filter(|build| matches!(build.state, State::Published | State::Verified))
+                .count(),
             bytes_on_disk: age.as_ref().and_then(|row| row.get(1)),
             last_failure: builds
                 .iter()
@@ -97,7 +102,10 @@ pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Stat
 }
 
 /// Every build that the ledger remembers, newest first.
-pub async fn builds(place: &Workplace, dataset: &str) -> Result<Vec<(Build, Option<&'static str>)>> {
+pub async fn builds(
+    place: &Workplace,
+    dataset: &str,
+) -> Result<Vec<(Build, Option<&'static str>)>> {
     let ledger = place.ledger("builds").await?;
     let row = ledger.dataset(dataset).await?;
     let builds = ledger.builds(dataset).await?;

@@ -44,10 +44,17 @@ impl Workplace {
                 let embedded = Embedded::ensure_running(&config.home, &options(&config, env))
                     .await
                     .context("start the embedded server")?;
-                (Server::new(embedded.target(), "overnight".into()), Some(embedded))
+                (
+                    Server::new(embedded.target(), "overnight".into()),
+                    Some(embedded),
+                )
             }
         };
-        Ok(Workplace { config, server, embedded })
+        Ok(Workplace {
+            config,
+            server,
+            embedded,
+        })
     }
 
     /// Opens the ledger, creating it on first use.
@@ -106,10 +113,13 @@ impl Workplace {
     /// Status 2 when none is configured.
     pub async fn location(&self) -> Result<Location> {
         let from = self.config.from.as_deref().with_context(|| {
-            Problem::usage("no input location: where are the raw files?")
-                .hint("--from s3://BUCKET/PREFIX or --from FOLDER, or `from = \"…\"` in overnight.toml")
+            Problem::usage("no input location: where are the raw files?").hint(
+                "--from s3://BUCKET/PREFIX or --from FOLDER, or `from = \"…\"` in overnight.toml",
+            )
         })?;
-        Location::open(from, &self.config.s3).await.with_context(|| format!("open `{from}`"))
+        Location::open(from, &self.config.s3)
+            .await
+            .with_context(|| format!("open `{from}`"))
     }
 }
 

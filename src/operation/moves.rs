@@ -21,8 +21,15 @@ pub struct Moved {
 }
 
 /// Moves the alias to a verified build; default: the newest.
-pub async fn rotate(place: &Workplace, dataset: &Dataset, to: Option<&str>, env: Env<'_>) -> Result<Moved> {
-    let ledger = place.locked(dataset, &format!("rotate {}", dataset.name), env).await?;
+pub async fn rotate(
+    place: &Workplace,
+    dataset: &Dataset,
+    to: Option<&str>,
+    env: Env<'_>,
+) -> Result<Moved> {
+    let ledger = place
+        .locked(dataset, &format!("rotate {}", dataset.name), env)
+        .await?;
     let builds = ledger.builds(&dataset.name).await?;
     let chosen = match to {
         Some(name) => named(&builds, name, dataset)?,
@@ -30,8 +37,14 @@ pub async fn rotate(place: &Workplace, dataset: &Dataset, to: Option<&str>, env:
             .iter()
             .find(|build| matches!(build.state, State::Verified))
             .with_context(|| {
-                Problem::refused(format!("`{}` has no verified build that waits", dataset.name))
-                    .hint(format!("`overnight builds {0}` lists them; `overnight rollback {0}` goes back", dataset.name))
+                Problem::refused(format!(
+                    "`{}` has no verified build that waits",
+                    dataset.name
+                ))
+                .hint(format!(
+                    "`overnight builds {0}` lists them; `overnight rollback {0}` goes back",
+                    dataset.name
+                ))
             })?,
     };
     moved(place, &ledger, dataset, chosen, Kind::Rotate, None, env).await
@@ -45,7 +58,9 @@ pub async fn rollback(
     reason: &str,
     env: Env<'_>,
 ) -> Result<Moved> {
-    let ledger = place.locked(dataset, &format!("rollback {}", dataset.name), env).await?;
+    let ledger = place
+        .locked(dataset, &format!("rollback {}", dataset.name), env)
+        .await?;
     let builds = ledger.builds(&dataset.name).await?;
     let live = ledger.dataset(&dataset.name).await?.live_build;
     let chosen = match to {
@@ -58,18 +73,36 @@ pub async fn rollback(
                     && live.is_some_and(|live| build.id < live)
             })
             .with_context(|| {
-                Problem::refused(format!("`{}` has no earlier build to go back to", dataset.name))
-                    .hint(format!("`overnight builds {}` lists what is kept", dataset.name))
+                Problem::refused(format!(
+                    "`{}` has no earlier build to go back to",
+                    dataset.name
+                ))
+                .hint(format!(
+                    "`overnight builds {}` lists what is kept",
+                    dataset.name
+                ))
             })?,
     };
-    moved(place, &ledger, dataset, chosen, Kind::Rollback, Some(reason), env).await
+    moved(
+        place,
+        &ledger,
+        dataset,
+        chosen,
+        Kind::Rollback,
+        Some(reason),
+        env,
+    )
+    .await
 }
 
 fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b Build> {
-    builds.iter().find(|build| build.name == name).with_context(|| {
-        Problem::usage(format!("`{}` has no build `{name}`", dataset.name))
-            .hint(format!("`overnight builds {}` lists them", dataset.name))
-    })
+    builds
+        .iter()
+        .find(|build| build.name == name)
+        .with_context(|| {
+            Problem::usage(format!("`{}` has no build `{name}`", dataset.name))
+                .hint(format!("`overnight builds {}` lists them", dataset.name))
+        })
 }
 
 async fn moved(
@@ -98,18 +131,27 @@ async fn moved(
     };
     alias.to(&VerifiedBuild::recorded(to.clone())?).await?;
     let row = ledger.dataset(&dataset.name).await?;
-    Ok(Moved { dataset: dataset.name.clone(), live: to.name.clone(), before, held: row.held })
+    Ok(Moved {
+        dataset: dataset.name.clone(),
+        live: to.name.clone(),
+        before,
+        held: row.held,
+    })
 }
 
 /// Forbids every move until released.
 pub async fn hold(place: &Workplace, dataset: &Dataset, reason: &str, env: Env<'_>) -> Result<()> {
-    let ledger = place.locked(dataset, &format!("hold {}", dataset.name), env).await?;
+    let ledger = place
+        .locked(dataset, &format!("hold {}", dataset.name), env)
+        .await?;
     ledger.set_hold(&dataset.name, true, Some(reason)).await
 }
 
 /// Allows moves again; says whether there was a hold.
 pub async fn release(place: &Workplace, dataset: &Dataset, env: Env<'_>) -> Result<bool> {
-    let ledger = place.locked(dataset, &format!("release {}", dataset.name), env).await?;
+    let ledger = place
+        .locked(dataset, &format!("release {}", dataset.name), env)
+        .await?;
     let held = ledger.dataset(&dataset.name).await?.held;
     ledger.set_hold(&dataset.name, false, None).await?;
     Ok(held)

@@ -49,17 +49,39 @@ pub struct PlannedTable {
 }
 
 /// Finds out.
-pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress, env: Env<'_>) -> Result<Plan> {
+pub async fn plan(
+    place: &Workplace,
+    dataset: &Dataset,
+    progress: &Progress,
+    env: Env<'_>,
+) -> Result<Plan> {
     progress.begin(&dataset.name);
     progress.stage("plan");
     let files = SqlFiles::read(&dataset.sql)?;
-    let ledger = place.locked(dataset, &format!("plan {}", dataset.name), env).await?;
+    let ledger = place
+        .locked(dataset, &format!("plan {}", dataset.name), env)
+        .await?;
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     let digest = input_digest(dataset, &files, &manifest);
     let live = live_build(&ledger, dataset).await?;
-    let run = Run { place, ledger: &ledger, dataset, files: &files, location: &location, manifest: &manifest, progress };
-    let scratch = build::create(&ledger, &place.server, dataset, &digest, &place.config.locale).await?;
+    let run = Run {
+        place,
+        ledger: &ledger,
+        dataset,
+        files: &files,
+        location: &location,
+        manifest: &manifest,
+        progress,
+    };
+    let scratch = build::create(
+        &ledger,
+        &place.server,
+        dataset,
+        &digest,
+        &place.config.locale,
+    )
+    .await?;
     let prepared = run.prepare(&scratch).await;
     let reason = match &prepared {
         Ok(_) => anyhow!("a plan only"),
@@ -71,7 +93,9 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress, env
     let (disk_bytes, seconds) = estimate(&ledger, live.as_ref(), manifest.bytes()).await?;
     Ok(Plan {
         dataset: dataset.name.clone(),
-        unchanged: live.as_ref().is_some_and(|live| live.input_digest == digest),
+        unchanged: live
+            .as_ref()
+            .is_some_and(|live| live.input_digest == digest),
         live: live.map(|live| live.name),
         objects: manifest.objects(),
         bytes: manifest.bytes(),
@@ -84,12 +108,24 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress, env
                 source: job.plan.source.name.clone(),
                 objects: job.objects.len(),
                 bytes: job.objects.iter().map(|object| object.size).sum(),
-                columns: job.plan.described().map(|(name, ty)| (name.to_owned(), ty)).collect(),
+                columns: job
+                    .plan
+                    .described()
+                    .map(|(name, ty)| (name.to_owned(), ty))
+                    .collect(),
             })
             .collect(),
-        sql: files.all().map(|(part, file)| format!("{part}/{}", file.name)).collect(),
+        sql: files
+            .all()
+            .map(|(part, file)| format!("{part}/{}", file.name))
+            .collect(),
         not_rehearsed: prepared.not_rehearsed,
-        put_back: prepared.set_aside.jobs().into_iter().flat_map(|job| job.statements).collect(),
+        put_back: prepared
+            .set_aside
+            .jobs()
+            .into_iter()
+            .flat_map(|job| job.statements)
+            .collect(),
         disk_bytes,
         seconds,
         memory_bytes: place.config.load.memory_bytes,
@@ -103,10 +139,15 @@ async fn estimate(
     live: Option<&crate::ledger::Build>,
     bytes: u64,
 ) -> Result<(Option<u64>, Option<f64>)> {
-    let Some(live) = live else { return Ok((None, None)) };
+    let Some(live) = live else {
+        return Ok((None, None));
+    };
     let size: Option<i64> = ledger
         .session
-        .query_one("select (select pg_database_size(oid) from pg_database where oid = $1)", &[&live.database_oid])
+        .query_one(
+            "select (select pg_database_size(oid) from pg_database where oid = $1)",
+            &[&live.database_oid],
+        )
         .await
         .context("ask for the size of the live build")?
         .get(0);
@@ -114,5 +155,8 @@ async fn estimate(
         Some(read) if read > 0 => bytes as f64 / read as f64,
         _ => return Ok((None, None)),
     };
-    Ok((size.map(|size| (size as f64 * scale) as u64), live.seconds.map(|seconds| seconds * scale)))
+    Ok((
+        size.map(|size| (size as f64 * scale) as u64),
+        live.seconds.map(|seconds| seconds * scale),
+    ))
 }

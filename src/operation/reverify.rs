@@ -14,9 +14,16 @@ use anyhow::{Context, Result, bail};
 ///
 /// A sealed build is opened for the time of the look. Nobody but its owner may connect to it
 /// then, because readers get CONNECT only with the alias.
-pub async fn reverify(place: &Workplace, dataset: &Dataset, name: Option<&str>, env: Env<'_>) -> Result<Findings> {
+pub async fn reverify(
+    place: &Workplace,
+    dataset: &Dataset,
+    name: Option<&str>,
+    env: Env<'_>,
+) -> Result<Findings> {
     let files = SqlFiles::read(&dataset.sql)?;
-    let ledger = place.locked(dataset, &format!("verify {}", dataset.name), env).await?;
+    let ledger = place
+        .locked(dataset, &format!("verify {}", dataset.name), env)
+        .await?;
     let row = ledger.dataset(&dataset.name).await?;
     let builds = ledger.builds(&dataset.name).await?;
     let build = match name {
@@ -30,7 +37,11 @@ pub async fn reverify(place: &Workplace, dataset: &Dataset, name: Option<&str>, 
         })
     })?;
     if !matches!(build.state, State::Verified | State::Published) {
-        bail!(Problem::refused(format!("`{}` is {}, there is nothing to verify", build.name, build.state.word())));
+        bail!(Problem::refused(format!(
+            "`{}` is {}, there is nothing to verify",
+            build.name,
+            build.state.word()
+        )));
     }
     let sealed = build.state == State::Verified;
     if sealed {
@@ -43,7 +54,13 @@ pub async fn reverify(place: &Workplace, dataset: &Dataset, name: Option<&str>, 
     findings
 }
 
-async fn look(place: &Workplace, ledger: &Ledger, dataset: &Dataset, build: &Build, files: &SqlFiles) -> Result<Findings> {
+async fn look(
+    place: &Workplace,
+    ledger: &Ledger,
+    dataset: &Dataset,
+    build: &Build,
+    files: &SqlFiles,
+) -> Result<Findings> {
     let oid = build.database_oid.unwrap_or_default();
     let database = find_database_by_oid(ledger, oid)
         .await?

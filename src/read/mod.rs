@@ -17,8 +17,8 @@ pub mod split;
 #[cfg(test)]
 mod tests;
 
+pub use decode::Compression;
+pub use delimited::{CutFault, Cutter, Fields, Place};
 pub use dialect::{Dialect, Escape, Newline};
 pub use encoding::{Encoding, whole_chunk_is_utf8};
-pub use delimited::{CutFault, Cutter, Fields, Place};
-pub use decode::Compression;
 pub use split::{Chunk, Position, SplitError, Splitter};

@@ -26,7 +26,10 @@ pub fn amount<'a>(text: &[u8], out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     if negative {
         out.push(b'-');
     }
-    let dot = rest.iter().position(|byte| *byte == b'.').unwrap_or(rest.len());
+    let dot = rest
+        .iter()
+        .position(|byte| *byte == b'.')
+        .unwrap_or(rest.len());
     let (whole, fraction) = rest.split_at(dot);
     let groups = whole.split(|byte| *byte == b',').count();
     for (index, group) in whole.split(|byte| *byte == b',').enumerate() {
@@ -67,9 +70,15 @@ mod tests {
             ("$.50", ".50"),
             ("12.", "12."),
         ] {
-            assert_eq!(amount(text.as_bytes(), &mut out), Some(plain.as_bytes()), "{text}");
+            assert_eq!(
+                amount(text.as_bytes(), &mut out),
+                Some(plain.as_bytes()),
+                "{text}"
+            );
         }
-        for text in ["", "$", "1,23", "1,2345", ",123", "(5", "(-5)", "5$", "12,3.0", "1.2.3", "x", "--5"] {
+        for text in [
+            "", "$", "1,23", "1,2345", ",123", "(5", "(-5)", "5$", "12,3.0", "1.2.3", "x", "--5",
+        ] {
             assert_eq!(amount(text.as_bytes(), &mut out), None, "{text}");
         }
     }

@@ -58,7 +58,10 @@ impl RowPlan {
         for column in &self.columns {
             by_field[column.field] += column.ty.expansion();
         }
-        by_field.iter().fold(0.0, |most: f64, field| most.max(*field)) + 2.0 / by_field.len() as f64
+        by_field
+            .iter()
+            .fold(0.0, |most: f64, field| most.max(*field))
+            + 2.0 / by_field.len() as f64
     }
 }
 
@@ -92,10 +95,16 @@ pub struct Reject {
 /// Why a record was rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
-    Fields { found: usize, wanted: usize },
+    Fields {
+        found: usize,
+        wanted: usize,
+    },
     Cut(super::delimited::CutFault),
     /// A byte that the encoding does not define, at this offset in the field.
-    Encoding { offset: usize, encoding: Encoding },
+    Encoding {
+        offset: usize,
+        encoding: Encoding,
+    },
     Null,
     Money,
     Value(Fault),
@@ -107,7 +116,11 @@ impl fmt::Display for Reason {
             Reason::Fields { found, wanted } => write!(f, "has {found} fields, expected {wanted}"),
             Reason::Cut(fault) => fault.fmt(f),
             Reason::Encoding { offset, encoding } => {
-                write!(f, "byte {offset} of the field is not valid {}", encoding.label())
+                write!(
+                    f,
+                    "byte {offset} of the field is not valid {}",
+                    encoding.label()
+                )
             }
             Reason::Null => f.write_str("is null, and the column is declared not null"),
             Reason::Money => f.write_str("is not an amount such as $1,234.00 or ($60.80)"),
@@ -127,7 +140,12 @@ pub fn parse(chunk: &Chunk, plan: &RowPlan) -> Parsed {
         Encoding::Utf8 => whole_chunk_is_utf8(&chunk.bytes),
         Encoding::Iso8859_1 | Encoding::Windows1252 => chunk.bytes.is_ascii(),
     };
-    let mut row = RowEncoder { plan, checked, decoded: Vec::new(), amount: Vec::new() };
+    let mut row = RowEncoder {
+        plan,
+        checked,
+        decoded: Vec::new(),
+        amount: Vec::new(),
+    };
     let mut cutter = Cutter::new(chunk, &plan.dialect);
     let mut fields = Fields::default();
     while let Some((place, cut)) = cutter.next(&mut fields) {
@@ -167,7 +185,11 @@ struct RowEncoder<'p> {
 }
 
 impl RowEncoder<'_> {
-    fn encode(&mut self, fields: &Fields, out: &mut Vec<u8>) -> Result<(), (Option<usize>, Reason)> {
+    fn encode(
+        &mut self,
+        fields: &Fields,
+        out: &mut Vec<u8>,
+    ) -> Result<(), (Option<usize>, Reason)> {
         if fields.len() != self.plan.fields {
             let (found, wanted) = (fields.len(), self.plan.fields);
             return Err((None, Reason::Fields { found, wanted }));
@@ -181,7 +203,9 @@ impl RowEncoder<'_> {
                 let encoding = self.plan.dialect.encoding;
                 match encoding.decode(raw, &mut self.decoded) {
                     Ok(text) => text,
-                    Err(offset) => return Err((Some(index), Reason::Encoding { offset, encoding })),
+                    Err(offset) => {
+                        return Err((Some(index), Reason::Encoding { offset, encoding }));
+                    }
                 }
             };
             if column.is_null(text, fields.raw(column.field)) {

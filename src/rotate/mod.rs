@@ -53,7 +53,9 @@ impl Move<'_> {
                     row.held_by.as_deref().unwrap_or("somebody"),
                     to.name
                 ))
-                .hint(format!("`overnight release {dataset}`, then `overnight rotate {dataset}`"))
+                .hint(format!(
+                    "`overnight release {dataset}`, then `overnight rotate {dataset}`"
+                ))
             );
         }
         if row.live_build == Some(to.id) {
@@ -66,7 +68,14 @@ impl Move<'_> {
         crashpoint::reached("flip.before_intent");
         let flip = self
             .ledger
-            .intend(dataset, row.epoch, from.as_ref(), to, self.kind, self.reason)
+            .intend(
+                dataset,
+                row.epoch,
+                from.as_ref(),
+                to,
+                self.kind,
+                self.reason,
+            )
             .await?;
         crashpoint::reached("flip.after_intent");
         let attempt = rename::Rename {
@@ -92,7 +101,10 @@ impl Move<'_> {
 
     /// Looks through the alias; confirms the move, or takes it back.
     async fn confirm(&self, flip: &Flip, from: Option<&Build>, to: &Build) -> Result<()> {
-        let looked = self.prober.look(self.server, &self.dataset.name, &to.name).await;
+        let looked = self
+            .prober
+            .look(self.server, &self.dataset.name, &to.name)
+            .await;
         crashpoint::reached("flip.after_probe");
         match looked {
             Ok(()) => {
@@ -102,7 +114,10 @@ impl Move<'_> {
             }
             Err(error) => {
                 self.take_back(flip, from, to).await.with_context(|| {
-                    format!("take the alias back after a failed look ({})", explain_chain(&error))
+                    format!(
+                        "take the alias back after a failed look ({})",
+                        explain_chain(&error)
+                    )
                 })?;
                 Err(error).context(
                     Problem::refused(format!(

@@ -41,7 +41,9 @@ pub async fn reconcile(
 /// The database at the alias is the one that the ledger calls live.
 async fn check_alias(ledger: &Ledger, dataset: &Dataset) -> Result<()> {
     let row = ledger.dataset(&dataset.name).await?;
-    let Some(live) = row.live_build else { return Ok(()) };
+    let Some(live) = row.live_build else {
+        return Ok(());
+    };
     let live = ledger.build(live).await?;
     let at_alias = find_database(ledger, &dataset.name).await?;
     if at_alias.as_ref().map(|database| database.oid) == live.database_oid {
@@ -66,18 +68,29 @@ async fn reopen_live(ledger: &Ledger, dataset: &Dataset, done: &mut Vec<String>)
     if ledger.dataset(&dataset.name).await?.live_build.is_none() {
         return Ok(());
     }
-    let Some(database) = find_database(ledger, &dataset.name).await? else { return Ok(()) };
+    let Some(database) = find_database(ledger, &dataset.name).await? else {
+        return Ok(());
+    };
     if !database.allow_connections {
         allow_connections(ledger, &dataset.name, true).await?;
-        done.push(format!("the live database `{}` was closed to connections and was opened", dataset.name));
+        done.push(format!(
+            "the live database `{}` was closed to connections and was opened",
+            dataset.name
+        ));
     }
     if database.connection_limit == 0 {
         ledger
             .session
-            .batch_execute(&format!("alter database {} connection limit -1", quote_ident(&dataset.name)))
+            .batch_execute(&format!(
+                "alter database {} connection limit -1",
+                quote_ident(&dataset.name)
+            ))
             .await
             .context("lift the connection limit of the live database")?;
-        done.push(format!("the live database `{}` had a connection limit of 0, which was lifted", dataset.name));
+        done.push(format!(
+            "the live database `{}` had a connection limit of 0, which was lifted",
+            dataset.name
+        ));
     }
     Ok(())
 }
@@ -96,20 +109,39 @@ async fn settle(
     let to = ledger.build(flip.to_build).await?;
     if flip.state == "intent" {
         ledger.flip_state(flip, "abandoned").await?;
-        done.push(format!("a move to `{}` had not happened and was abandoned", to.name));
+        done.push(format!(
+            "a move to `{}` had not happened and was abandoned",
+            to.name
+        ));
         return Ok(());
     }
     let from = match flip.from_build {
         Some(id) => Some(ledger.build(id).await?),
         None => None,
     };
-    let this = Move { ledger, server, dataset, prober, settings, kind: Kind::Rotate, reason: None };
+    let this = Move {
+        ledger,
+        server,
+        dataset,
+        prober,
+        settings,
+        kind: Kind::Rotate,
+        reason: None,
+    };
     this.confirm(flip, from.as_ref(), &to).await?;
-    done.push(format!("a move to `{}` had happened and was confirmed", to.name));
+    done.push(format!(
+        "a move to `{}` had happened and was confirmed",
+        to.name
+    ));
     Ok(())
 }
 
-async fn repair_build(ledger: &Ledger, server: &Server, build: &Build, done: &mut Vec<String>) -> Result<()> {
+async fn repair_build(
+    ledger: &Ledger,
+    server: &Server,
+    build: &Build,
+    done: &mut Vec<String>,
+) -> Result<()> {
     let database = match build.database_oid {
         Some(oid) => find_database_by_oid(ledger, oid).await?,
         None => find_database(ledger, &build.name).await?,
@@ -117,7 +149,9 @@ async fn repair_build(ledger: &Ledger, server: &Server, build: &Build, done: &mu
     match build.state {
         State::Creating | State::Loading => {
             if build.failure.is_none() {
-                ledger.fail(build, "the run ended before the build was verified").await?;
+                ledger
+                    .fail(build, "the run ended before the build was verified")
+                    .await?;
             }
             sweep_build(ledger, server, build, done).await?;
         }
@@ -125,16 +159,24 @@ async fn repair_build(ledger: &Ledger, server: &Server, build: &Build, done: &mu
         State::Verified => match database {
             Some(database) if database.allow_connections => {
                 allow_connections(ledger, &build.name, false).await?;
-                done.push(format!("`{}` was left open and was sealed again", build.name));
+                done.push(format!(
+                    "`{}` was left open and was sealed again",
+                    build.name
+                ));
             }
             Some(_) => {}
             None => lost(ledger, build, done).await?,
         },
-        State::Published | State::Tombstone if database.is_none() => lost(ledger, build, done).await?,
+        State::Published | State::Tombstone if database.is_none() => {
+            lost(ledger, build, done).await?
+        }
         State::Tombstone if database.is_some_and(|database| database.connection_limit == -2) => {
             if crate::build::drop_database(ledger, server, build, false).await? == Fate::Dropped {
                 ledger.set_state(build, State::Dropped).await?;
-                done.push(format!("the interrupted drop of `{}` was finished", build.name));
+                done.push(format!(
+                    "the interrupted drop of `{}` was finished",
+                    build.name
+                ));
             }
         }
         State::Published | State::Tombstone | State::Dropped | State::Failed => {}
@@ -142,7 +184,12 @@ async fn repair_build(ledger: &Ledger, server: &Server, build: &Build, done: &mu
     Ok(())
 }
 
-async fn sweep_build(ledger: &Ledger, server: &Server, build: &Build, done: &mut Vec<String>) -> Result<()> {
+async fn sweep_build(
+    ledger: &Ledger,
+    server: &Server,
+    build: &Build,
+    done: &mut Vec<String>,
+) -> Result<()> {
     if sweep(ledger, server, build).await? == Fate::Dropped {
         done.push(format!("the unfinished build `{}` was dropped", build.name));
     }
@@ -151,6 +198,9 @@ async fn sweep_build(ledger: &Ledger, server: &Server, build: &Build, done: &mut
 
 async fn lost(ledger: &Ledger, build: &Build, done: &mut Vec<String>) -> Result<()> {
     ledger.set_state(build, State::Dropped).await?;
-    done.push(format!("`{}` is no longer on the server and is recorded as dropped", build.name));
+    done.push(format!(
+        "`{}` is no longer on the server and is recorded as dropped",
+        build.name
+    ));
     Ok(())
 }

@@ -41,7 +41,9 @@ impl Rename<'_> {
             self.rename_both(helper).await?;
             crashpoint::reached("flip.after_second_rename");
             self.open_to_readers().await?;
-            self.ledger.record_switch(self.alias, flip, kind, reason).await?;
+            self.ledger
+                .record_switch(self.alias, flip, kind, reason)
+                .await?;
             crashpoint::reached("flip.before_commit");
             Ok(())
         })
@@ -95,7 +97,11 @@ impl Rename<'_> {
                     if Instant::now() + wait >= end {
                         return Err(error).context(self.who_is_in_the_way().await);
                     }
-                    tracing::warn!(alias = self.alias, "the alias is in use; trying again in {:.1} s", wait.as_secs_f64());
+                    tracing::warn!(
+                        alias = self.alias,
+                        "the alias is in use; trying again in {:.1} s",
+                        wait.as_secs_f64()
+                    );
                     tokio::time::sleep(wait).await;
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
@@ -103,7 +109,11 @@ impl Rename<'_> {
         }
     }
 
-    async fn attempt(&self, act: &impl AsyncFn(&Ledger) -> Result<()>, helper: &Ledger) -> Result<()> {
+    async fn attempt(
+        &self,
+        act: &impl AsyncFn(&Ledger) -> Result<()>,
+        helper: &Ledger,
+    ) -> Result<()> {
         let _moving = super::MOVING.lock().await;
         self.ledger.begin().await?;
         let limit = self.settings.limit.as_millis();
@@ -120,8 +130,10 @@ impl Rename<'_> {
         };
         match acted.await {
             Ok(()) => self.ledger.commit().await.context(
-                Problem::dependency("commit the move: the answer is lost, so its outcome is not known")
-                    .hint("the next command finds out; `overnight status` shows it"),
+                Problem::dependency(
+                    "commit the move: the answer is lost, so its outcome is not known",
+                )
+                .hint("the next command finds out; `overnight status` shows it"),
             ),
             Err(error) => {
                 self.ledger.rollback().await;
@@ -145,9 +157,15 @@ impl Rename<'_> {
             )
             .await?;
         let name_of = |oid: Option<u32>| {
-            names.iter().find(|row| Some(row.get::<_, u32>(0)) == oid).map(|row| row.get::<_, String>(1))
+            names
+                .iter()
+                .find(|row| Some(row.get::<_, u32>(0)) == oid)
+                .map(|row| row.get::<_, String>(1))
         };
-        let at_alias = names.iter().find(|row| row.get::<_, String>(1) == self.alias).map(|row| row.get::<_, u32>(0));
+        let at_alias = names
+            .iter()
+            .find(|row| row.get::<_, String>(1) == self.alias)
+            .map(|row| row.get::<_, u32>(0));
         match (self.from, at_alias) {
             (None, Some(_)) => bail!(
                 Problem::refused(format!(
@@ -178,22 +196,35 @@ impl Rename<'_> {
 
     async fn rename_both(&self, helper: &Ledger) -> Result<()> {
         if let Some(from) = self.from {
-            self.rename_held(helper, self.alias, &from.name, from.database_oid).await?;
+            self.rename_held(helper, self.alias, &from.name, from.database_oid)
+                .await?;
         }
         crashpoint::reached("flip.after_first_rename");
-        self.rename_held(helper, &self.to.name, self.alias, self.to.database_oid).await
+        self.rename_held(helper, &self.to.name, self.alias, self.to.database_oid)
+            .await
     }
 
     /// The first move taken back: the alias disappears again and the build is closed.
     async fn rename_away(&self, helper: &Ledger) -> Result<()> {
-        self.rename_held(helper, self.alias, &self.to.name, self.to.database_oid).await?;
+        self.rename_held(helper, self.alias, &self.to.name, self.to.database_oid)
+            .await?;
         crate::build::allow_connections(self.ledger, &self.to.name, false).await?;
         self.ledger.set_state(self.to, State::Verified).await
     }
 
     /// Renames while a second session ends those that are in the way.
-    async fn rename_held(&self, helper: &Ledger, old: &str, new: &str, oid: Option<u32>) -> Result<()> {
-        let statement = format!("alter database {} rename to {}", quote_ident(old), quote_ident(new));
+    async fn rename_held(
+        &self,
+        helper: &Ledger,
+        old: &str,
+        new: &str,
+        oid: Option<u32>,
+    ) -> Result<()> {
+        let statement = format!(
+            "alter database {} rename to {}",
+            quote_ident(old),
+            quote_ident(new)
+        );
         let rename = self.ledger.session.batch_execute(&statement);
         tokio::pin!(rename);
         loop {
@@ -243,7 +274,11 @@ impl Rename<'_> {
             Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
             Err(_) => Vec::new(),
         };
-        let who = if who.is_empty() { "sessions that come and go".into() } else { who.join(", ") };
+        let who = if who.is_empty() {
+            "sessions that come and go".into()
+        } else {
+            who.join(", ")
+        };
         Problem::dependency(format!(
             "the alias `{}` stayed in use for {} s by {who}; nothing was changed",
             self.alias,
@@ -263,6 +298,11 @@ fn is_busy(error: &anyhow::Error) -> bool {
         .find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>())
         .and_then(tokio_postgres::Error::code)
         .is_some_and(|code| {
-            [SqlState::OBJECT_IN_USE, SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code)
+            [
+                SqlState::OBJECT_IN_USE,
+                SqlState::QUERY_CANCELED,
+                SqlState::LOCK_NOT_AVAILABLE,
+            ]
+            .contains(code)
         })
 }

@@ -16,7 +16,15 @@ pub async fn stamp(session: &Session, build: &Build) -> Result<Gate> {
     let ours = rows.len() == 1
         && rows[0].get::<_, String>(0) == build.name
         && rows[0].get::<_, String>(1) == build.nonce;
-    Ok(Gate::new("stamp", ours, if ours { "is the ledger's" } else { "is not the ledger's" }))
+    Ok(Gate::new(
+        "stamp",
+        ours,
+        if ours {
+            "is the ledger's"
+        } else {
+            "is not the ledger's"
+        },
+    ))
 }
 
 /// The version that the first schema file declares is the one that `dataset.toml` expects.
@@ -36,7 +44,9 @@ pub async fn version(session: &Session, dataset: &Dataset) -> Result<Gate> {
         None => Gate::new(
             "schema version",
             false,
-            format!("no schema file declares one: begin the first with `select overnight.declare_version({expected});`"),
+            format!(
+                "no schema file declares one: begin the first with `select overnight.declare_version({expected});`"
+            ),
         ),
     })
 }
@@ -56,12 +66,16 @@ pub async fn inputs(session: &Session, dataset: &Dataset) -> Result<Vec<Gate>> {
     let mut gates = Vec::new();
     for source in &dataset.sources {
         let gate = format!("records of {}", source.name);
-        let Some(row) = rows.iter().find(|row| row.get::<_, String>(0) == source.name) else {
+        let Some(row) = rows
+            .iter()
+            .find(|row| row.get::<_, String>(0) == source.name)
+        else {
             gates.push(Gate::new(gate, false, "no object was read"));
             continue;
         };
         let number = |index: usize| row.get::<_, i64>(index) as u64;
-        let (objects, read, loaded, rejected, skipped) = (number(1), number(2), number(3), number(4), number(5));
+        let (objects, read, loaded, rejected, skipped) =
+            (number(1), number(2), number(3), number(4), number(5));
         let balanced: bool = row.get(6);
         let budget = &source.expect.rejects;
         gates.push(Gate::new(
@@ -87,11 +101,18 @@ pub async fn tables(session: &Session, dataset: &Dataset) -> Result<Vec<Gate>> {
         let table = source.full_table();
         let gate = format!("rows of {table}");
         let receipt = session
-            .query_opt("select rows_loaded from overnight.loaded where table_name = $1", &[&table])
+            .query_opt(
+                "select rows_loaded from overnight.loaded where table_name = $1",
+                &[&table],
+            )
             .await
             .context("read the receipts")?;
         let Some(receipt) = receipt else {
-            gates.push(Gate::new(gate, false, "no receipt: the table was not loaded"));
+            gates.push(Gate::new(
+                gate,
+                false,
+                "no receipt: the table was not loaded",
+            ));
             continue;
         };
         let loaded = receipt.get::<_, i64>(0) as u64;
@@ -134,21 +155,35 @@ pub async fn tables(session: &Session, dataset: &Dataset) -> Result<Vec<Gate>> {
 
 /// Per table: the change against the last build that was published and not rolled back. A build
 /// that failed is never the measure, or one bad night would excuse the next.
-pub async fn change(ledger: &Ledger, session: &Session, dataset: &Dataset, build: &Build) -> Result<Vec<Gate>> {
+pub async fn change(
+    ledger: &Ledger,
+    session: &Session,
+    dataset: &Dataset,
+    build: &Build,
+) -> Result<Vec<Gate>> {
     let builds = ledger.builds(&dataset.name).await?;
-    let measure = builds
-        .iter()
-        .find(|other| other.id < build.id && other.published_at.is_some() && other.rolled_back_at.is_none());
-    let Some(measure) = measure else { return Ok(Vec::new()) };
+    let measure = builds.iter().find(|other| {
+        other.id < build.id && other.published_at.is_some() && other.rolled_back_at.is_none()
+    });
+    let Some(measure) = measure else {
+        return Ok(Vec::new());
+    };
     let before = ledger.loaded(measure.id).await?;
     let mut gates = Vec::new();
     for source in &dataset.sources {
-        let Some(allowed) = source.expect.rows.change else { continue };
+        let Some(allowed) = source.expect.rows.change else {
+            continue;
+        };
         let table = source.full_table();
         let gate = format!("change of {table}");
-        let Some((_, old)) = before.iter().find(|(name, _)| *name == table) else { continue };
+        let Some((_, old)) = before.iter().find(|(name, _)| *name == table) else {
+            continue;
+        };
         let new: i64 = session
-            .query_opt("select rows_loaded from overnight.loaded where table_name = $1", &[&table])
+            .query_opt(
+                "select rows_loaded from overnight.loaded where table_name = $1",
+                &[&table],
+            )
             .await
             .context("read the receipts")?
             .map_or(0, |row| row.get(0));

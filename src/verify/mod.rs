@@ -35,7 +35,11 @@ pub struct Gate {
 
 impl Gate {
     fn new(gate: impl Into<String>, passed: bool, finding: impl Into<String>) -> Gate {
-        Gate { gate: gate.into(), passed, finding: finding.into() }
+        Gate {
+            gate: gate.into(),
+            passed,
+            finding: finding.into(),
+        }
     }
 
     /// Passed if nothing was found.
@@ -77,7 +81,9 @@ impl Findings {
                     .hint("the alias was not touched; services stay on the build they have")
             );
         }
-        Ok(Passed { build: build.clone() })
+        Ok(Passed {
+            build: build.clone(),
+        })
     }
 }
 
@@ -126,7 +132,14 @@ impl Passed {
         let sealed = async {
             allow_connections(ledger, &self.build.name, false).await?;
             ledger.set_state(&self.build, State::Verified).await?;
-            ledger.event(&self.build.dataset, Some(self.build.id), "verified", &self.build.name).await?;
+            ledger
+                .event(
+                    &self.build.dataset,
+                    Some(self.build.id),
+                    "verified",
+                    &self.build.name,
+                )
+                .await?;
             crashpoint::reached("seal.before_commit");
             ledger.commit().await
         };
@@ -135,7 +148,12 @@ impl Passed {
             return Err(error).with_context(|| format!("seal `{}`", self.build.name));
         }
         crashpoint::reached("seal.after_commit");
-        Ok(VerifiedBuild { build: Build { state: State::Verified, ..self.build } })
+        Ok(VerifiedBuild {
+            build: Build {
+                state: State::Verified,
+                ..self.build
+            },
+        })
     }
 }
 
@@ -150,7 +168,10 @@ pub async fn verify(
     build: &Build,
     checks: &[NumberedFile],
 ) -> Result<Findings> {
-    let mut gates = vec![counts::stamp(session, build).await?, counts::version(session, dataset).await?];
+    let mut gates = vec![
+        counts::stamp(session, build).await?,
+        counts::version(session, dataset).await?,
+    ];
     gates.extend(counts::inputs(session, dataset).await?);
     gates.extend(counts::tables(session, dataset).await?);
     gates.extend(counts::change(ledger, session, dataset, build).await?);
@@ -168,7 +189,11 @@ pub async fn verify(
             1 => "1 offending row".to_owned(),
             rows => format!("{rows} offending rows"),
         };
-        gates.push(Gate::new(format!("check {}", check.name), rows == 0, finding));
+        gates.push(Gate::new(
+            format!("check {}", check.name),
+            rows == 0,
+            finding,
+        ));
     }
     for gate in &gates {
         if gate.passed {
@@ -177,5 +202,8 @@ pub async fn verify(
             tracing::error!(gate = %gate.gate, finding = %gate.finding, "not passed");
         }
     }
-    Ok(Findings { build: build.name.clone(), gates })
+    Ok(Findings {
+        build: build.name.clone(),
+        gates,
+    })
 }

@@ -1,0 +1,143 @@
+//! One private server for the whole test run, ended when the test process ends.
+
+use overnight::embedded::{Embedded, Options};
+use overnight::postgres::Target;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+/// The server and how to reach it as different roles.
+pub struct Cluster {
+    pub embedded: Embedded,
+    runtime: tokio::runtime::Runtime,
+    /// Keeps the watchdog waiting; closed by the system when this process ends, however it ends.
+    _watchdog: std::process::ChildStdin,
+}
+
+/// The superuser, for what the tests arrange; the tool never uses it.
+pub const ADMIN: &str = "overnight_admin";
+/// The role of the tool: CREATEDB and pg_signal_backend, not a superuser.
+pub const LOADER: &str = "overnight";
+
+/// The server of this test run; started by whoever asks first.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(start)
+}
+
+fn start() -> Cluster {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let home = tempfile::Builder::new()
+        .prefix("overnight-it-")
+        .tempdir_in("/tmp")
+        .unwrap()
+        .keep();
+    let options = Options {
+        path: std::env::var_os("PATH"),
+        ..Options::default()
+    };
+    let embedded = runtime
+        .block_on(Embedded::ensure_running(&home, &options))
+        .unwrap();
+    // The server outlives a test process that is killed; the shell's `read` does not.
+    let mut watchdog = Command::new("sh")
+        .arg("-c")
+        .arg("read line; kill -QUIT \"$1\"; sleep 1; rm -rf \"$2\"")
+        .arg("watchdog")
+        .arg(embedded.pid().to_string())
+        .arg(&home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdin = watchdog.stdin.take().unwrap();
+    let cluster = Cluster {
+        embedded,
+        runtime,
+        _watchdog: stdin,
+    };
+    cluster
+        .sql("postgres", "alter system set fsync = off")
+        .unwrap();
+    cluster
+        .sql("postgres", "alter system set log_statement = 'all'")
+        .unwrap();
+    cluster.sql("postgres", "select pg_reload_conf()").unwrap();
+    cluster
+}
+
+impl Cluster {
+    /// A libpq URL for a database.
+    pub fn url(&self, database: &str, role: &str) -> String {
+        self.target().url_for(database, Some(role))
+    }
+
+    pub fn target(&self) -> Target {
+        self.embedded.target()
+    }
+
+    /// Runs statements as the superuser and returns the rows of all of them as text.
+    pub fn sql(
+        &self,
+        database: &str,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, tokio_postgres::Error> {
+        self.sql_as(ADMIN, database, sql)
+    }
+
+    /// Runs statements as a role.
+    pub fn sql_as(
+        &self,
+        role: &str,
+        database: &str,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, tokio_postgres::Error> {
+        self.runtime.block_on(async {
+            let client = self.client(role, database).await?;
+            let messages = client.simple_query(sql).await?;
+            Ok(messages
+                .iter()
+                .filter_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => Some(
+                        (0..row.len())
+                            .map(|index| row.get(index).map(str::to_owned))
+                            .collect(),
+                    ),
+                    _ => None,
+                })
+                .collect())
+        })
+    }
+
+    /// A connection of its own; it ends when the client is dropped.
+    pub async fn client(
+        &self,
+        role: &str,
+        database: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::Config::new()
+            .host_path(self.embedded.socket_folder())
+            .user(role)
+            .dbname(database)
+            .connect(NoTls)
+            .await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Runs something async to its end.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// The first column of the first row.
+    pub fn one(&self, database: &str, sql: &str) -> String {
+        let rows = self
+            .sql(database, sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        rows.first()
+            .and_then(|row| row[0].clone())
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,8 @@
+//! What the stories need: one private server for all tests, a project of their own for each, and
+//! the real binary.
+
+pub mod cluster;
+pub mod project;
+
+pub use cluster::cluster;
+pub use project::{Ended, Project};
