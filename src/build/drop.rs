@@ -78,11 +78,10 @@ pub async fn drop_database(
     if end {
         end_sessions(ledger, database.oid).await?;
     }
-    crashpoint::reached(if end {
-        "sweep.before_drop"
-    } else {
-        "retire.before_drop"
-    });
+    match end {
+        true => crashpoint::reached("sweep.before_drop"),
+        false => crashpoint::reached("retire.before_drop"),
+    }
     for attempt in 0..3 {
         let dropped = ledger
             .session
@@ -90,11 +89,10 @@ pub async fn drop_database(
             .await;
         match dropped {
             Ok(()) => {
-                crashpoint::reached(if end {
-                    "sweep.after_drop"
-                } else {
-                    "retire.after_drop"
-                });
+                match end {
+                    true => crashpoint::reached("sweep.after_drop"),
+                    false => crashpoint::reached("retire.after_drop"),
+                }
                 return Ok(Fate::Dropped);
             }
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_DATABASE) => {
