@@ -280,6 +280,14 @@ impl Config {
         if chunk_bytes > 64 << 20 || chunk_bytes == 0 {
             bail!(Problem::usage("chunk must lie between 1B and 64MiB"));
         }
+        let flip = FlipSettings {
+            limit: span("flip_limit", settings.flip_limit, 2)?,
+            window: span("flip_window", settings.flip_window, 300)?,
+        };
+        // Postgres would take 0 for "no limit".
+        if flip.limit < Duration::from_millis(10) {
+            bail!(Problem::usage("flip_limit must be at least 10ms"));
+        }
         Ok(Config {
             project,
             target,
@@ -310,10 +318,7 @@ impl Config {
             index_sessions,
             locale: settings.locale.unwrap_or_else(|| "C".into()),
             retire_after: span("retire_after", settings.retire_after, 24 * 3600)?,
-            flip: FlipSettings {
-                limit: span("flip_limit", settings.flip_limit, 2)?,
-                window: span("flip_window", settings.flip_window, 300)?,
-            },
+            flip,
             home: settings.home.map_or_else(|| default_home(env), Ok)?,
             postgres_bin: settings.postgres_bin,
         })

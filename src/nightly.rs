@@ -10,7 +10,7 @@ use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
 use crate::ledger::flips::Kind;
-use crate::ledger::{Build, Ledger, State};
+use crate::ledger::{Build, Ledger, Lock, State};
 use crate::load::plan::TablePlan;
 use crate::load::{Loader, TableJob, TableLoad, object};
 use crate::manifest::Manifest;
@@ -152,7 +152,7 @@ pub async fn run(
     progress.stage("plan");
     let files = SqlFiles::read(&dataset.sql)?;
     let ledger = place
-        .locked(dataset, &format!("run {}", dataset.name), env)
+        .for_build(dataset, &format!("run {}", dataset.name))
         .await?;
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
@@ -204,30 +204,37 @@ pub async fn run(
         retired: Retired::default(),
         resumed,
     };
-    if !options.no_rotate {
-        progress.stage("rotate");
-        let prober = place.prober(dataset, env)?;
-        let alias = Move {
-            ledger: &ledger,
-            server: &place.server,
-            dataset,
-            prober: &prober,
-            settings: place.config.flip,
-            kind: Kind::Rotate,
-            reason: None,
-        };
-        alias.to(&verified).await?;
-        progress.stage("retire");
-        report.retired = retire(
-            &ledger,
-            &place.server,
-            &dataset.name,
-            dataset.settings.keep,
-            place.config.retire_after,
-        )
-        .await
-        .context("retire old builds; the new build is live")?;
-    }
+    ledger.wait_for(&dataset.name, Lock::Move).await?;
+    let moved = match options.no_rotate {
+        true => Ok(()),
+        false => {
+            progress.stage("rotate");
+            let prober = place.prober(dataset, env)?;
+            let alias = Move {
+                ledger: &ledger,
+                server: &place.server,
+                dataset,
+                prober: &prober,
+                settings: place.config.flip,
+                kind: Kind::Rotate,
+                reason: None,
+            };
+            alias.to(&verified).await
+        }
+    };
+    // Also when the alias was not moved: nights of a held dataset must not fill the disk.
+    progress.stage("retire");
+    let keep = dataset.settings.keep;
+    let retired = retire(
+        &ledger,
+        &place.server,
+        &dataset.name,
+        keep,
+        place.config.retire_after,
+    )
+    .await;
+    moved?;
+    report.retired = retired.context("retire old builds; the new build is verified")?;
     report.stages = progress.finish();
     report.seconds = began.elapsed().as_secs_f64();
     ledger
@@ -298,6 +305,18 @@ impl Run<'_> {
         }
     }
 
+    /// Drops a database that was never meant to become a build.
+    pub async fn discard(&self, build: &Build) {
+        let swept = async {
+            build::sweep(self.ledger, &self.place.server, build).await?;
+            self.ledger.set_state(build, State::Dropped).await
+        };
+        if let Err(error) = swept.await {
+            let why = pg_error::explain_chain(&error);
+            tracing::warn!(build = %build.name, "{why}; the next start drops the scratch database");
+        }
+    }
+
     /// Records the reason and drops the database. What does not succeed here is only logged: the
     /// reason of the failure matters more, and the next start repeats the rest.
     pub async fn abandon(&self, build: &Build, error: &anyhow::Error) {
@@ -360,10 +379,10 @@ impl Run<'_> {
         let now = catalog::snapshot(&keeper).await?;
         let differences = prepared.declared.diff(&now);
         if !differences.is_empty() {
-            bail!(
+            bail!(Problem::refused(format!(
                 "after the load the catalog is not what the schema files declared: {}",
                 differences.join("; ")
-            );
+            )));
         }
         crashpoint::reached("put_back.after");
 

@@ -7,7 +7,7 @@
 
 use crate::build::{Fate, allow_connections, drop_database, find_database_by_oid};
 use crate::crashpoint;
-use crate::ledger::{Build, DatasetRow, Ledger, State};
+use crate::ledger::{Build, DatasetRow, Ledger, Lock, State};
 use crate::postgres::Server;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -36,9 +36,16 @@ pub async fn retire(
         tombstone(ledger, &build, &mut retired).await?;
     }
     for build in ledger.builds(dataset).await? {
+        if build.state == State::Tombstone && taken_back(ledger, &build).await? {
+            retired
+                .left
+                .push(format!("{}: was opened again and is kept", build.name));
+            continue;
+        }
         let old_enough = build
             .tombstone_age
-            .is_some_and(|age| age >= grace.as_secs_f64());
+            .is_some_and(|age| age >= grace.as_secs_f64())
+            || half_dropped(ledger, &build).await?;
         if build.state != State::Tombstone || !old_enough || protects(&row, &build) {
             continue;
         }
@@ -65,18 +72,24 @@ fn protects(row: &DatasetRow, build: &Build) -> bool {
 
 /// The builds that may go. `builds` is newest first.
 ///
-/// A verified build that was never published waits for `overnight rotate` as long as it is newer
-/// than the live one; after that nobody will ask for it.
+/// A verified build that was never published waits for `overnight rotate` as long as it is the
+/// newest and newer than the live one: a dataset that is held for weeks must not fill the disk.
 fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<Build> {
     let mut published = 0;
+    let mut waiting = 0;
     let mut beyond = Vec::new();
     for build in builds {
         let goes = match build.state {
+            // A build that was gone back from is kept by nobody's count, only as the previous one.
+            State::Published if build.rolled_back_at.is_some() => true,
             State::Published => {
                 published += 1;
                 published > keep
             }
-            State::Verified => row.live_build.is_some_and(|live| build.id < live),
+            State::Verified => {
+                waiting += 1;
+                waiting > 1 || row.live_build.is_some_and(|live| build.id < live)
+            }
             State::Creating
             | State::Loading
             | State::Tombstone
@@ -88,6 +101,32 @@ fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<Buil
         }
     }
     beyond
+}
+
+/// Whether somebody has opened a closed build again, to keep it; it is published again then.
+async fn taken_back(ledger: &Ledger, build: &Build) -> Result<bool> {
+    let Some(oid) = build.database_oid else {
+        return Ok(false);
+    };
+    let open = find_database_by_oid(ledger, oid)
+        .await?
+        .is_some_and(|database| database.allow_connections && database.connection_limit != -2);
+    if open {
+        ledger.set_state(build, State::Published).await?;
+        ledger
+            .event(&build.dataset, Some(build.id), "reopened", &build.name)
+            .await?;
+    }
+    Ok(open)
+}
+
+/// Whether a drop was cut short: nobody can use the database any more.
+async fn half_dropped(ledger: &Ledger, build: &Build) -> Result<bool> {
+    let Some(oid) = build.database_oid else {
+        return Ok(false);
+    };
+    let database = find_database_by_oid(ledger, oid).await?;
+    Ok(database.is_some_and(|database| database.connection_limit == -2))
 }
 
 async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Result<()> {
@@ -104,7 +143,7 @@ async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Res
         ));
         return Ok(());
     }
-    ledger.check_lock(&build.dataset).await?;
+    ledger.check_lock(&build.dataset, Lock::Move).await?;
     crashpoint::reached("retire.before_tombstone");
     ledger.begin().await?;
     let closed = async {
@@ -185,5 +224,8 @@ mod tests {
         builds.extend([8, 7, 6].map(|id| build(id, State::Published)));
         builds.push(build(5, State::Verified));
         assert_eq!(ids(&beyond_retention(&builds, &row(8, 7), 2)), [6, 5]);
+        // Only the newest of those that wait is of use.
+        builds.insert(0, build(30, State::Verified));
+        assert_eq!(ids(&beyond_retention(&builds, &row(8, 7), 2)), [9, 6, 5]);
     }
 }

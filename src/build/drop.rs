@@ -3,7 +3,7 @@
 
 use super::{Database, allow_connections, end_sessions, find_database, find_database_by_oid};
 use crate::crashpoint;
-use crate::ledger::{Build, Ledger, State};
+use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, quote_ident};
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -74,7 +74,9 @@ pub async fn drop_database(
     {
         return Ok(Fate::NotOurs(why));
     }
-    ledger.check_lock(&build.dataset).await?;
+    ledger
+        .check_lock(&build.dataset, if end { Lock::Build } else { Lock::Move })
+        .await?;
     if end {
         end_sessions(ledger, database.oid).await?;
     }

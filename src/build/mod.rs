@@ -193,7 +193,7 @@ pub async fn end_sessions(ledger: &Ledger, oid: u32) -> Result<()> {
         .query(
             "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
              where a.datid = $1 and a.pid <> pg_backend_pid() and not r.rolsuper
-               and (pg_has_role(a.usesysid, 'member') or pg_has_role('pg_signal_backend', 'member'))",
+               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
             &[&oid],
         )
         .await

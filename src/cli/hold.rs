@@ -1,6 +1,6 @@
 //! `overnight hold` and `overnight release`.
 
-use super::{Desk, env, output};
+use super::{Desk, output};
 use crate::operation::moves;
 use anyhow::Result;
 use serde_json::json;
@@ -21,7 +21,7 @@ pub struct ReleaseArgs {
 pub async fn hold(args: &HoldArgs, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    moves::hold(&place, &dataset, &args.reason, &env).await?;
+    moves::hold(&place, &dataset, &args.reason).await?;
     if desk.json {
         output::json(&json!({"dataset": dataset.name, "held": true, "reason": args.reason}))?;
     } else {
@@ -36,7 +36,7 @@ pub async fn hold(args: &HoldArgs, desk: &Desk) -> Result<u8> {
 pub async fn release(args: &ReleaseArgs, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let was_held = moves::release(&place, &dataset, &env).await?;
+    let was_held = moves::release(&place, &dataset).await?;
     if desk.json {
         output::json(&json!({"dataset": dataset.name, "held": false, "was_held": was_held}))?;
     } else if was_held {

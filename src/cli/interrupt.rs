@@ -6,6 +6,7 @@
 
 use crate::dataset::Dataset;
 use crate::operation::Workplace;
+use crate::postgres::error::explain_chain;
 use crate::rotate::MOVING;
 use anyhow::{Context, Result};
 use std::future::Future;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Time for the repair; cancelling, ending and dropping take a fraction of it.
-const CLEAN_UP_LIMIT: Duration = Duration::from_secs(8);
+const CLEAN_UP_LIMIT: Duration = Duration::from_secs(6);
+/// Time for a move of the alias that is under way.
+const MOVE_LIMIT: Duration = Duration::from_secs(3);
 
 /// How guarded work ended.
 pub enum Ended<T> {
@@ -54,26 +57,33 @@ pub async fn guarded<T>(
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return done.map(Ended::Done),
-            number = async {
-                let number = signals.next().await;
-                super::output::message(&format!("stopping `{}`; nothing will be published", dataset.name));
-                // A move of the alias is short and is not cut in two.
-                drop(MOVING.lock().await);
-                number
-            } => number,
+            number = stop(&mut signals, dataset) => number,
         }
     };
-    let repair = tokio::time::timeout(CLEAN_UP_LIMIT, place.clean_up(dataset, &super::env));
-    tokio::select! {
+    let repair = tokio::time::timeout(CLEAN_UP_LIMIT, place.clean_up(dataset));
+    let outcome = tokio::select! {
         repaired = repair => match repaired {
-            Ok(Ok(())) => super::output::message("stopped; what was begun is swept"),
-            Ok(Err(error)) => super::output::message(&format!(
-                "stopped; the next start sweeps what was begun ({})",
-                crate::postgres::error::explain_chain(&error)
-            )),
-            Err(_) => super::output::message("stopped; the next start sweeps what was begun"),
+            Ok(Ok(live)) => format!(
+                "what was begun is swept; {}",
+                live.map_or_else(|| "nothing is live".into(), |live| format!("`{live}` is live"))
+            ),
+            Ok(Err(error)) => format!("the next start sweeps what was begun ({})", explain_chain(&error)),
+            Err(_) => "the next start sweeps what was begun".into(),
         },
-        _ = signals.next() => super::output::message("stopped at once; the next start sweeps what was begun"),
-    }
+        _ = signals.next() => "at once; the next start sweeps what was begun".into(),
+    };
+    super::output::message(&format!("stopped: {outcome}"));
     Ok(Ended::Stopped(128 + stopped))
+}
+
+/// Waits for a signal, and then for a move of the alias that is under way: it is short and is
+/// not cut in two, unless a second signal or its time limit says so.
+async fn stop(signals: &mut Signals, dataset: &Dataset) -> u8 {
+    let number = signals.next().await;
+    super::output::message(&format!("stopping `{}`", dataset.name));
+    tokio::select! {
+        moved = tokio::time::timeout(MOVE_LIMIT, MOVING.lock()) => drop(moved),
+        _ = signals.next() => {}
+    }
+    number
 }

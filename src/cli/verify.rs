@@ -1,6 +1,6 @@
 //! `overnight verify`: every gate of a build, again.
 
-use super::{Desk, env, output};
+use super::{Desk, output};
 use crate::operation::reverify::reverify;
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ pub struct Args {
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let findings = reverify(&place, &dataset, args.build.as_deref(), &env).await?;
+    let findings = reverify(&place, &dataset, args.build.as_deref()).await?;
     if desk.json {
         output::json(&findings)?;
     } else {

@@ -2,6 +2,7 @@
 
 use super::Ledger;
 use crate::load::TableLoad;
+use crate::problem::Problem;
 use crate::progress::StageTime;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -161,7 +162,10 @@ impl Ledger {
             )
             .await
             .context("read the dataset from the ledger")?
-            .with_context(|| format!("`{dataset}` was never run on this server"))?;
+            .with_context(|| {
+                Problem::usage(format!("`{dataset}` was never run on this server"))
+                    .hint("`overnight status` lists what was")
+            })?;
         Ok(DatasetRow {
             dataset: row.get(0),
             live_build: row.get(1),

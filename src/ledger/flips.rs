@@ -1,6 +1,7 @@
 //! Moves of an alias: written as an intent, confirmed after the probe.
 
 use super::{Build, Ledger};
+use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 
 /// Forward to a new build, or back to an earlier one.
@@ -28,6 +29,7 @@ pub struct Flip {
     pub epoch: i64,
     pub from_build: Option<i64>,
     pub to_build: i64,
+    pub kind: Kind,
     pub state: String,
 }
 
@@ -46,8 +48,11 @@ impl Ledger {
         let row = self
             .session
             .query_one(
-                "insert into ledger.flip (dataset, epoch, from_build, to_build, kind, state, reason, actor)
-                 values ($1, $2, $3, $4, $5, 'intent', $6, $7) returning id",
+                "insert into ledger.flip (dataset, epoch, from_build, to_build, kind, state, reason, actor,
+                        previous_before, held_before, hold_reason_before, held_by_before, held_at_before)
+                 select dataset, $2, $3, $4, $5, 'intent', $6, $7,
+                        previous_build, held, hold_reason, held_by, held_at
+                 from ledger.dataset where dataset = $1 returning id",
                 &[&dataset, &epoch, &from_build, &to.id, &kind.word(), &reason, &self.actor],
             )
             .await
@@ -57,6 +62,7 @@ impl Ledger {
             epoch,
             from_build,
             to_build: to.id,
+            kind,
             state: "intent".into(),
         })
     }
@@ -65,14 +71,14 @@ impl Ledger {
     /// previous build, and, going back, the hold.
     ///
     /// # Errors
-    /// When another process has moved the alias in between; the caller rolls back.
+    /// When another process has moved or held the alias in between; the caller rolls back.
     pub async fn record_switch(
         &self,
         dataset: &str,
         flip: &Flip,
-        kind: Kind,
         reason: Option<&str>,
     ) -> Result<()> {
+        let kind = flip.kind;
         let moved = self
             .session
             .execute(
@@ -81,13 +87,18 @@ impl Ledger {
                         hold_reason = case when $4 then $5 else hold_reason end,
                         held_by = case when $4 then $6 else held_by end,
                         held_at = case when $4 then clock_timestamp() else held_at end
-                 where dataset = $1 and epoch = $2",
+                 where dataset = $1 and epoch = $2 and (not held or $4)",
                 &[&dataset, &flip.epoch, &flip.to_build, &(kind == Kind::Rollback), &reason, &self.actor],
             )
             .await
             .context("record the move")?;
         if moved != 1 {
-            bail!("the alias `{dataset}` was moved by another process meanwhile");
+            bail!(
+                Problem::refused(format!(
+                    "`{dataset}` was held or moved by somebody meanwhile"
+                ))
+                .hint("`overnight status` shows by whom; nothing was changed")
+            );
         }
         self.session
             .execute(
@@ -120,6 +131,43 @@ impl Ledger {
         .await
     }
 
+    /// The record of a move that is taken back, inside the transaction that takes it back: what
+    /// was live, previous and held before is so again.
+    pub async fn record_revert(&self, dataset: &str, flip: &Flip) -> Result<()> {
+        let undone = self
+            .session
+            .execute(
+                "update ledger.dataset d
+                    set live_build = f.from_build, previous_build = f.previous_before, epoch = d.epoch + 1,
+                        held = f.held_before, hold_reason = f.hold_reason_before,
+                        held_by = f.held_by_before, held_at = f.held_at_before
+                   from ledger.flip f
+                  where d.dataset = $1 and f.id = $2 and d.epoch = f.epoch + 1",
+                &[&dataset, &flip.id],
+            )
+            .await
+            .context("record that the move was taken back")?;
+        if undone != 1 {
+            bail!("the alias `{dataset}` was moved by another process meanwhile");
+        }
+        // Going forward, the build that failed the look must not be gone back to, nor be the
+        // measure of the next night. Going back, the one that is live again is no longer rolled back.
+        let (build, time) = match flip.kind {
+            Kind::Rotate => (Some(flip.to_build), "clock_timestamp()"),
+            Kind::Rollback => (flip.from_build, "null"),
+        };
+        self.session
+            .execute(
+                &format!("update ledger.build set rolled_back_at = {time} where id = $1"),
+                &[&build],
+            )
+            .await?;
+        self.flip_state(flip, "reverted").await?;
+        let why = "the look through the alias failed";
+        self.event(dataset, Some(flip.to_build), "reverted", why)
+            .await
+    }
+
     /// Sets the state of a move.
     pub async fn flip_state(&self, flip: &Flip, state: &str) -> Result<()> {
         self.session
@@ -139,7 +187,7 @@ impl Ledger {
         let rows = self
             .session
             .query(
-                "select id, epoch, from_build, to_build, state from ledger.flip
+                "select id, epoch, from_build, to_build, state, kind = 'rollback' from ledger.flip
                  where dataset = $1 and state in ('intent', 'switched') order by id",
                 &[&dataset],
             )
@@ -153,6 +201,10 @@ impl Ledger {
                 from_build: row.get(2),
                 to_build: row.get(3),
                 state: row.get(4),
+                kind: match row.get(5) {
+                    true => Kind::Rollback,
+                    false => Kind::Rotate,
+                },
             })
             .collect())
     }

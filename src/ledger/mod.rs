@@ -11,11 +11,15 @@ pub mod flips;
 
 use crate::crashpoint;
 use crate::postgres::{Server, Session, quote_ident};
-use crate::problem::Problem;
+use crate::problem::{Problem, Status, status_of};
 use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
 pub use builds::{Build, DatasetRow, State};
+
+/// How long a move of the alias by somebody else is waited for.
+const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Version of the tables in `schema.sql`.
 const LEDGER_VERSION: i32 = 1;
@@ -80,13 +84,13 @@ impl Ledger {
         })
     }
 
-    /// Takes the lock of a dataset for as long as this session lives.
+    /// Takes a lock of a dataset for as long as this session lives, or until it is released.
     ///
     /// # Errors
     /// Status 75 with the holder's name when another session holds it.
-    pub async fn lock(&self, dataset: &str) -> Result<()> {
+    pub async fn lock(&self, dataset: &str, lock: Lock) -> Result<()> {
         self.register(dataset).await?;
-        let key = lock_key(dataset);
+        let key = lock.key(dataset);
         let got: bool = self
             .session
             .query_one("select pg_try_advisory_lock($1)", &[&key])
@@ -99,8 +103,8 @@ impl Ledger {
         let holder = self
             .session
             .query_opt(
-                "select a.pid, a.application_name, a.usename::text,
-                        to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                "select a.pid, coalesce(a.application_name, 'unnamed'), coalesce(a.usename::text, 'unknown'),
+                        coalesce(to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'some time')
                  from pg_locks l join pg_stat_activity a using (pid)
                  where l.locktype = 'advisory' and l.granted and l.objsubid = 1
                    and l.database = (select oid from pg_database where datname = current_database())
@@ -125,15 +129,39 @@ impl Ledger {
         )
     }
 
+    /// Waits for a lock that is held for seconds only.
+    ///
+    /// # Errors
+    /// Status 75 when it is still held after [`MOVE_PATIENCE`].
+    pub async fn wait_for(&self, dataset: &str, lock: Lock) -> Result<()> {
+        let end = Instant::now() + MOVE_PATIENCE;
+        loop {
+            match self.lock(dataset, lock).await {
+                Err(error) if status_of(&error) == Status::Busy && Instant::now() < end => {}
+                other => return other,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Gives a lock back.
+    pub async fn unlock(&self, dataset: &str, lock: Lock) -> Result<()> {
+        self.session
+            .execute("select pg_advisory_unlock($1)", &[&lock.key(dataset)])
+            .await
+            .context("give the lock back")?;
+        Ok(())
+    }
+
     /// Fails unless this session still holds the lock: asked before what cannot be undone.
-    pub async fn check_lock(&self, dataset: &str) -> Result<()> {
+    pub async fn check_lock(&self, dataset: &str, lock: Lock) -> Result<()> {
         let held: bool = self
             .session
             .query_one(
                 "select exists (select from pg_locks
                    where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
                      and (classid::bigint << 32) | objid::bigint = $1)",
-                &[&lock_key(dataset)],
+                &[&lock.key(dataset)],
             )
             .await
             .context("check the lock")?
@@ -165,15 +193,25 @@ impl Ledger {
     }
 }
 
-/// A 63-bit key, so that its two halves show in `pg_locks` without a sign.
-fn lock_key(dataset: &str) -> i64 {
-    let digest = ring::digest::digest(
-        &ring::digest::SHA256,
-        format!("overnight {dataset}").as_bytes(),
-    );
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&digest.as_ref()[..8]);
-    i64::from_be_bytes(eight) & i64::MAX
+/// What a command keeps others from doing meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Making and sweeping builds: held by a run from start to end.
+    Build,
+    /// Moving the alias and retiring builds: held for seconds, so that an operator can roll back
+    /// while a run loads for hours.
+    Move,
+}
+
+impl Lock {
+    /// A 63-bit key, so that its two halves show in `pg_locks` without a sign.
+    fn key(self, dataset: &str) -> i64 {
+        let text = format!("overnight {self:?} {dataset}");
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&digest.as_ref()[..8]);
+        i64::from_be_bytes(eight) & i64::MAX
+    }
 }
 
 /// A database that is there before ours: the target's own, or the one every server has.

@@ -95,6 +95,12 @@ create table ledger.flip (
     state text not null check (state in ('intent', 'switched', 'confirmed', 'abandoned', 'reverted')),
     reason text,
     actor text not null,
+    -- What a move that is taken back must restore.
+    previous_before bigint references ledger.build,
+    held_before boolean not null,
+    hold_reason_before text,
+    held_by_before text,
+    held_at_before timestamptz,
     begun_at timestamptz not null default clock_timestamp(),
     switched_at timestamptz,
     confirmed_at timestamptz

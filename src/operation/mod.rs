@@ -10,13 +10,13 @@ pub mod reverify;
 use crate::config::{Config, Env, dereference};
 use crate::dataset::Dataset;
 use crate::embedded::{self, Embedded};
-use crate::fetch::Location;
-use crate::ledger::Ledger;
+use crate::fetch::{FetchError, Location};
+use crate::ledger::{Ledger, Lock};
 use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, Target};
 use crate::problem::Problem;
 use crate::rotate::probe::Prober;
-use crate::rotate::reconcile::reconcile;
+use crate::rotate::reconcile::{reconcile_alias, reconcile_builds};
 use crate::secret::Secret;
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -62,29 +62,54 @@ impl Workplace {
         Ledger::open(&self.server, &self.config.control_database, purpose).await
     }
 
-    /// Opens the ledger under a dataset's lock and repairs what a dead run has left.
-    pub async fn locked(&self, dataset: &Dataset, purpose: &str, env: Env<'_>) -> Result<Ledger> {
+    /// Opens the ledger to make a build: takes the lock of builds, repairs what a dead run has
+    /// left of the alias and of its builds.
+    ///
+    /// # Errors
+    /// Status 75 when a run is under way.
+    pub async fn for_build(&self, dataset: &Dataset, purpose: &str) -> Result<Ledger> {
         let ledger = self.ledger(purpose).await?;
-        ledger.lock(&dataset.name).await?;
-        if let Some(embedded) = &self.embedded {
-            embedded.ensure_readers(&dataset.settings.readers).await?;
-        }
-        let prober = self.prober(dataset, env)?;
-        reconcile(&ledger, &self.server, dataset, &prober, self.config.flip).await?;
+        ledger.lock(&dataset.name, Lock::Build).await?;
+        self.ensure_readers(dataset).await?;
+        ledger.wait_for(&dataset.name, Lock::Move).await?;
+        reconcile_alias(&ledger, &self.server, &dataset.name).await?;
+        ledger.unlock(&dataset.name, Lock::Move).await?;
+        reconcile_builds(&ledger, &self.server, &dataset.name).await?;
         Ok(ledger)
     }
 
-    /// After an interruption: waits for the lock of the run that was stopped, and repairs.
-    pub async fn clean_up(&self, dataset: &Dataset, env: Env<'_>) -> Result<()> {
+    /// Opens the ledger to move an alias or retire builds. A run may be loading meanwhile.
+    pub async fn for_move(&self, dataset: &Dataset, purpose: &str) -> Result<Ledger> {
+        let ledger = self.ledger(purpose).await?;
+        ledger.wait_for(&dataset.name, Lock::Move).await?;
+        self.ensure_readers(dataset).await?;
+        reconcile_alias(&ledger, &self.server, &dataset.name).await?;
+        Ok(ledger)
+    }
+
+    async fn ensure_readers(&self, dataset: &Dataset) -> Result<()> {
+        match &self.embedded {
+            Some(embedded) => embedded.ensure_readers(&dataset.settings.readers).await,
+            None => Ok(()),
+        }
+    }
+
+    /// After an interruption: waits for the locks of the run that was stopped, repairs, and says
+    /// what is live.
+    pub async fn clean_up(&self, dataset: &Dataset) -> Result<Option<String>> {
         let mut tried = 0;
-        loop {
+        let ledger = loop {
             tried += 1;
-            match self.locked(dataset, "clean up", env).await {
-                Ok(_) => return Ok(()),
+            match self.for_build(dataset, "clean up").await {
+                Ok(ledger) => break ledger,
                 Err(error) if tried == 20 => return Err(error),
                 Err(error) => tracing::debug!("{}", explain_chain(&error)),
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
+        };
+        match ledger.dataset(&dataset.name).await?.live_build {
+            Some(id) => Ok(Some(ledger.build(id).await?.name)),
+            None => Ok(None),
         }
     }
 
@@ -119,7 +144,13 @@ impl Workplace {
         })?;
         Location::open(from, &self.config.s3)
             .await
-            .with_context(|| format!("open `{from}`"))
+            .map_err(|error| {
+                let status = match &error {
+                    FetchError::NoFolder { .. } | FetchError::BadLocation { .. } => Problem::usage,
+                    _ => Problem::dependency,
+                };
+                anyhow::Error::new(error).context(status(format!("open `{from}`")))
+            })
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn rotate(
     env: Env<'_>,
 ) -> Result<Moved> {
     let ledger = place
-        .locked(dataset, &format!("rotate {}", dataset.name), env)
+        .for_move(dataset, &format!("rotate {}", dataset.name))
         .await?;
     let builds = ledger.builds(&dataset.name).await?;
     let chosen = match to {
@@ -59,7 +59,7 @@ pub async fn rollback(
     env: Env<'_>,
 ) -> Result<Moved> {
     let ledger = place
-        .locked(dataset, &format!("rollback {}", dataset.name), env)
+        .for_move(dataset, &format!("rollback {}", dataset.name))
         .await?;
     let builds = ledger.builds(&dataset.name).await?;
     let live = ledger.dataset(&dataset.name).await?.live_build;
@@ -139,19 +139,17 @@ async fn moved(
     })
 }
 
-/// Forbids every move until released.
-pub async fn hold(place: &Workplace, dataset: &Dataset, reason: &str, env: Env<'_>) -> Result<()> {
-    let ledger = place
-        .locked(dataset, &format!("hold {}", dataset.name), env)
-        .await?;
+/// Forbids every move until released. Takes no lock: a run that is loading must find it.
+pub async fn hold(place: &Workplace, dataset: &Dataset, reason: &str) -> Result<()> {
+    let ledger = place.ledger(&format!("hold {}", dataset.name)).await?;
+    ledger.register(&dataset.name).await?;
     ledger.set_hold(&dataset.name, true, Some(reason)).await
 }
 
 /// Allows moves again; says whether there was a hold.
-pub async fn release(place: &Workplace, dataset: &Dataset, env: Env<'_>) -> Result<bool> {
-    let ledger = place
-        .locked(dataset, &format!("release {}", dataset.name), env)
-        .await?;
+pub async fn release(place: &Workplace, dataset: &Dataset) -> Result<bool> {
+    let ledger = place.ledger(&format!("release {}", dataset.name)).await?;
+    ledger.register(&dataset.name).await?;
     let held = ledger.dataset(&dataset.name).await?.held;
     ledger.set_hold(&dataset.name, false, None).await?;
     Ok(held)

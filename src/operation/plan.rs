@@ -5,13 +5,11 @@
 
 use super::Workplace;
 use crate::build;
-use crate::config::Env;
 use crate::dataset::Dataset;
 use crate::manifest::Manifest;
 use crate::nightly::{Run, SqlFiles, input_digest, live_build};
-use crate::postgres::error::explain_chain;
 use crate::progress::Progress;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -49,17 +47,12 @@ pub struct PlannedTable {
 }
 
 /// Finds out.
-pub async fn plan(
-    place: &Workplace,
-    dataset: &Dataset,
-    progress: &Progress,
-    env: Env<'_>,
-) -> Result<Plan> {
+pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> Result<Plan> {
     progress.begin(&dataset.name);
     progress.stage("plan");
     let files = SqlFiles::read(&dataset.sql)?;
     let ledger = place
-        .locked(dataset, &format!("plan {}", dataset.name), env)
+        .for_build(dataset, &format!("plan {}", dataset.name))
         .await?;
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
@@ -83,11 +76,7 @@ pub async fn plan(
     )
     .await?;
     let prepared = run.prepare(&scratch).await;
-    let reason = match &prepared {
-        Ok(_) => anyhow!("a plan only"),
-        Err(error) => anyhow!("a plan only, which failed: {}", explain_chain(error)),
-    };
-    run.abandon(&scratch, &reason).await;
+    run.discard(&scratch).await;
     let prepared = prepared?;
     progress.finish();
     let (disk_bytes, seconds) = estimate(&ledger, live.as_ref(), manifest.bytes()).await?;

@@ -2,9 +2,8 @@
 
 use super::Workplace;
 use crate::build::{allow_connections, find_database_by_oid};
-use crate::config::Env;
 use crate::dataset::Dataset;
-use crate::ledger::{Build, Ledger, State};
+use crate::ledger::{Build, Ledger, Lock, State};
 use crate::nightly::SqlFiles;
 use crate::problem::Problem;
 use crate::verify::{Findings, verify};
@@ -18,12 +17,10 @@ pub async fn reverify(
     place: &Workplace,
     dataset: &Dataset,
     name: Option<&str>,
-    env: Env<'_>,
 ) -> Result<Findings> {
     let files = SqlFiles::read(&dataset.sql)?;
-    let ledger = place
-        .locked(dataset, &format!("verify {}", dataset.name), env)
-        .await?;
+    let ledger = place.ledger(&format!("verify {}", dataset.name)).await?;
+    ledger.register(&dataset.name).await?;
     let row = ledger.dataset(&dataset.name).await?;
     let builds = ledger.builds(&dataset.name).await?;
     let build = match name {
@@ -45,6 +42,8 @@ pub async fn reverify(
     }
     let sealed = build.state == State::Verified;
     if sealed {
+        // No run may find it open: what was open is no longer what was verified.
+        ledger.lock(&dataset.name, Lock::Build).await?;
         allow_connections(&ledger, &build.name, true).await?;
     }
     let findings = look(place, &ledger, dataset, build, &files).await;

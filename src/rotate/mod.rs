@@ -9,11 +9,12 @@ pub mod probe;
 pub mod reconcile;
 mod rename;
 
+use crate::build::grant_readers;
 use crate::config::FlipSettings;
 use crate::crashpoint;
 use crate::dataset::Dataset;
 use crate::ledger::flips::{Flip, Kind};
-use crate::ledger::{Build, Ledger};
+use crate::ledger::{Build, Ledger, State};
 use crate::postgres::{Server, error::explain_chain};
 use crate::problem::Problem;
 use crate::verify::VerifiedBuild;
@@ -42,6 +43,8 @@ impl Move<'_> {
     /// Status 1 when a hold, a stranger's database or a changed epoch forbids it; status 3 when
     /// sessions kept the alias busy for the whole window. In each case the alias is where it was.
     pub async fn to(&self, to: &VerifiedBuild) -> Result<()> {
+        // Asked again under the lock: it may have been retired meanwhile.
+        let to = VerifiedBuild::recorded(self.ledger.build(to.build().id).await?)?;
         let to = to.build();
         let dataset = &self.dataset.name;
         let row = self.ledger.dataset(dataset).await?;
@@ -65,6 +68,7 @@ impl Move<'_> {
             Some(id) => Some(self.ledger.build(id).await?),
             None => None,
         };
+        self.let_readers_read(to).await?;
         crashpoint::reached("flip.before_intent");
         let flip = self
             .ledger
@@ -87,7 +91,7 @@ impl Move<'_> {
             readers: &self.dataset.settings.readers,
             settings: self.settings,
         };
-        if let Err(error) = attempt.switch(&flip, self.kind, self.reason).await {
+        if let Err(error) = attempt.switch(&flip, self.reason).await {
             // A lost connection leaves the answer of the commit unknown: the next start finds
             // out from the catalog, so the intent stays as it is.
             if !self.ledger.session.is_closed() {
@@ -97,6 +101,17 @@ impl Move<'_> {
         }
         crashpoint::reached("flip.after_commit");
         self.confirm(&flip, from.as_ref(), to).await
+    }
+
+    /// A build that was published before knows the readers of its own day; today's may be others.
+    async fn let_readers_read(&self, to: &Build) -> Result<()> {
+        if to.state != State::Published {
+            return Ok(());
+        }
+        let session = self.server.connect(&to.name, "grant").await?;
+        grant_readers(&session, &self.dataset.settings.readers)
+            .await
+            .with_context(|| format!("let today's readers read `{}`", to.name))
     }
 
     /// Looks through the alias; confirms the move, or takes it back.

@@ -5,47 +5,54 @@
 //! (somebody renamed or dropped a database) is reported, not guessed at.
 
 use super::probe::Prober;
-use super::{Flip, Kind, Move};
 use crate::build::{Fate, allow_connections, find_database, find_database_by_oid, sweep};
-use crate::config::FlipSettings;
-use crate::dataset::Dataset;
+use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, State};
+use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, quote_ident};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 
-/// Repairs one dataset; returns what was done, a sentence each.
-pub async fn reconcile(
-    ledger: &Ledger,
-    server: &Server,
-    dataset: &Dataset,
-    prober: &Prober,
-    settings: FlipSettings,
-) -> Result<Vec<String>> {
+/// Repairs what belongs to the alias; under the lock of its moves. Returns what was done.
+pub async fn reconcile_alias(ledger: &Ledger, server: &Server, dataset: &str) -> Result<()> {
     let mut done = Vec::new();
     check_alias(ledger, dataset).await?;
     reopen_live(ledger, dataset, &mut done).await?;
-    for flip in ledger.open_flips(&dataset.name).await? {
-        settle(ledger, server, dataset, prober, settings, &flip, &mut done).await?;
+    for flip in ledger.open_flips(dataset).await? {
+        settle(ledger, server, dataset, &flip, &mut done).await?;
     }
-    for build in ledger.builds(&dataset.name).await? {
-        repair_build(ledger, server, &build, &mut done).await?;
+    report(ledger, dataset, &done).await
+}
+
+/// Sweeps builds that came to nothing; under the lock of builds. One that cannot be swept is
+/// only reported: it must not keep tonight's run, or a rollback, from its work.
+pub async fn reconcile_builds(ledger: &Ledger, server: &Server, dataset: &str) -> Result<()> {
+    let mut done = Vec::new();
+    for build in ledger.builds(dataset).await? {
+        if let Err(error) = repair_build(ledger, server, &build, &mut done).await {
+            let why = explain_chain(&error);
+            tracing::warn!(build = %build.name, "{why}; tried again at the next start");
+        }
     }
-    for line in &done {
-        tracing::warn!(dataset = %dataset.name, "repaired: {line}");
-        ledger.event(&dataset.name, None, "repaired", line).await?;
+    report(ledger, dataset, &done).await
+}
+
+async fn report(ledger: &Ledger, dataset: &str, done: &[String]) -> Result<()> {
+    for line in done {
+        tracing::warn!(dataset, "repaired: {line}");
+        ledger.event(dataset, None, "repaired", line).await?;
     }
-    Ok(done)
+    Ok(())
 }
 
 /// The database at the alias is the one that the ledger calls live.
-async fn check_alias(ledger: &Ledger, dataset: &Dataset) -> Result<()> {
-    let row = ledger.dataset(&dataset.name).await?;
+async fn check_alias(ledger: &Ledger, dataset: &str) -> Result<()> {
+    let row = ledger.dataset(dataset).await?;
     let Some(live) = row.live_build else {
         return Ok(());
     };
     let live = ledger.build(live).await?;
-    let at_alias = find_database(ledger, &dataset.name).await?;
+    let at_alias = find_database(ledger, dataset).await?;
     if at_alias.as_ref().map(|database| database.oid) == live.database_oid {
         return Ok(());
     }
@@ -53,7 +60,7 @@ async fn check_alias(ledger: &Ledger, dataset: &Dataset) -> Result<()> {
         Problem::dependency(format!(
             "the ledger says that `{}` is live, but the database `{}` is {}",
             live.name,
-            dataset.name,
+            dataset,
             match at_alias {
                 Some(_) => "another one",
                 None => "not there",
@@ -64,18 +71,18 @@ async fn check_alias(ledger: &Ledger, dataset: &Dataset) -> Result<()> {
 }
 
 /// A live database that refuses connections was closed by a human or by a tool that died.
-async fn reopen_live(ledger: &Ledger, dataset: &Dataset, done: &mut Vec<String>) -> Result<()> {
-    if ledger.dataset(&dataset.name).await?.live_build.is_none() {
+async fn reopen_live(ledger: &Ledger, dataset: &str, done: &mut Vec<String>) -> Result<()> {
+    if ledger.dataset(dataset).await?.live_build.is_none() {
         return Ok(());
     }
-    let Some(database) = find_database(ledger, &dataset.name).await? else {
+    let Some(database) = find_database(ledger, dataset).await? else {
         return Ok(());
     };
     if !database.allow_connections {
-        allow_connections(ledger, &dataset.name, true).await?;
+        allow_connections(ledger, dataset, true).await?;
         done.push(format!(
             "the live database `{}` was closed to connections and was opened",
-            dataset.name
+            dataset
         ));
     }
     if database.connection_limit == 0 {
@@ -83,13 +90,13 @@ async fn reopen_live(ledger: &Ledger, dataset: &Dataset, done: &mut Vec<String>)
             .session
             .batch_execute(&format!(
                 "alter database {} connection limit -1",
-                quote_ident(&dataset.name)
+                quote_ident(dataset)
             ))
             .await
             .context("lift the connection limit of the live database")?;
         done.push(format!(
             "the live database `{}` had a connection limit of 0, which was lifted",
-            dataset.name
+            dataset
         ));
     }
     Ok(())
@@ -100,9 +107,7 @@ async fn reopen_live(ledger: &Ledger, dataset: &Dataset, done: &mut Vec<String>)
 async fn settle(
     ledger: &Ledger,
     server: &Server,
-    dataset: &Dataset,
-    prober: &Prober,
-    settings: FlipSettings,
+    dataset: &str,
     flip: &Flip,
     done: &mut Vec<String>,
 ) -> Result<()> {
@@ -115,24 +120,25 @@ async fn settle(
         ));
         return Ok(());
     }
-    let from = match flip.from_build {
-        Some(id) => Some(ledger.build(id).await?),
-        None => None,
-    };
-    let this = Move {
-        ledger,
-        server,
-        dataset,
-        prober,
-        settings,
-        kind: Kind::Rotate,
-        reason: None,
-    };
-    this.confirm(flip, from.as_ref(), &to).await?;
-    done.push(format!(
-        "a move to `{}` had happened and was confirmed",
-        to.name
-    ));
+    // Services may have used the new build for hours: a look that fails now takes nothing back.
+    // The owner looks, for the build itself; what the readers may was settled in the move.
+    match Prober::default().look(server, dataset, &to.name).await {
+        Ok(()) => {
+            ledger.flip_state(flip, "confirmed").await?;
+            done.push(format!(
+                "a move to `{}` had happened and was confirmed",
+                to.name
+            ));
+        }
+        Err(error) => {
+            let why = explain_chain(&error);
+            tracing::warn!(
+                dataset,
+                "a move to `{}` is not confirmed yet: {why}",
+                to.name
+            );
+        }
+    }
     Ok(())
 }
 
@@ -157,27 +163,22 @@ async fn repair_build(
         }
         State::Failed if database.is_some() => sweep_build(ledger, server, build, done).await?,
         State::Verified => match database {
+            // Sealed is what was verified; what was open meanwhile may be anything.
             Some(database) if database.allow_connections => {
-                allow_connections(ledger, &build.name, false).await?;
-                done.push(format!(
-                    "`{}` was left open and was sealed again",
-                    build.name
-                ));
+                let why = "was found open after it was sealed";
+                ledger.fail(build, why).await?;
+                done.push(format!("`{}` {why} and is no longer verified", build.name));
+                let build = Build {
+                    state: State::Failed,
+                    ..build.clone()
+                };
+                sweep_build(ledger, server, &build, done).await?;
             }
             Some(_) => {}
             None => lost(ledger, build, done).await?,
         },
         State::Published | State::Tombstone if database.is_none() => {
             lost(ledger, build, done).await?
-        }
-        State::Tombstone if database.is_some_and(|database| database.connection_limit == -2) => {
-            if crate::build::drop_database(ledger, server, build, false).await? == Fate::Dropped {
-                ledger.set_state(build, State::Dropped).await?;
-                done.push(format!(
-                    "the interrupted drop of `{}` was finished",
-                    build.name
-                ));
-            }
         }
         State::Published | State::Tombstone | State::Dropped | State::Failed => {}
     }

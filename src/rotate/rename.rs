@@ -9,8 +9,9 @@
 use crate::build::end_sessions;
 use crate::config::FlipSettings;
 use crate::crashpoint;
-use crate::ledger::flips::{Flip, Kind};
-use crate::ledger::{Build, Ledger, State};
+use crate::ledger::flips::Flip;
+use crate::ledger::{Build, Ledger, Lock, State};
+use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, quote_ident};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
@@ -36,14 +37,12 @@ pub struct Rename<'m> {
 
 impl Rename<'_> {
     /// Tries until the alias has moved or the window is over.
-    pub async fn switch(&self, flip: &Flip, kind: Kind, reason: Option<&str>) -> Result<()> {
-        self.until_moved(async |helper: &Ledger| {
-            self.rename_both(helper).await?;
+    pub async fn switch(&self, flip: &Flip, reason: Option<&str>) -> Result<()> {
+        self.until_moved(async |attempt: &Attempt| {
+            self.rename_both(attempt).await?;
             crashpoint::reached("flip.after_second_rename");
             self.open_to_readers().await?;
-            self.ledger
-                .record_switch(self.alias, flip, kind, reason)
-                .await?;
+            self.ledger.record_switch(self.alias, flip, reason).await?;
             crashpoint::reached("flip.before_commit");
             Ok(())
         })
@@ -52,38 +51,17 @@ impl Rename<'_> {
 
     /// Takes a move back: the same renames the other way round. `before` is what was live.
     pub async fn revert(&self, flip: &Flip, before: Option<&Build>) -> Result<()> {
-        let now = self.ledger.dataset(self.alias).await?;
-        self.until_moved(async |helper: &Ledger| {
+        self.until_moved(async |attempt: &Attempt| {
             match before {
-                Some(_) => self.rename_both(helper).await?,
-                None => self.rename_away(helper).await?,
+                Some(_) => self.rename_both(attempt).await?,
+                None => self.rename_away(attempt).await?,
             }
-            let undone = self
-                .ledger
-                .session
-                .execute(
-                    "update ledger.dataset set live_build = $3, previous_build = null, epoch = epoch + 1
-                     where dataset = $1 and epoch = $2",
-                    &[&self.alias, &now.epoch, &before.map(|build| build.id)],
-                )
-                .await?;
-            if undone != 1 {
-                bail!("the alias `{}` was moved by another process meanwhile", self.alias);
-            }
-            self.ledger
-                .session
-                .execute(
-                    "update ledger.build set rolled_back_at = clock_timestamp() where id = $1",
-                    &[&flip.to_build],
-                )
-                .await?;
-            self.ledger.flip_state(flip, "reverted").await?;
-            self.ledger.event(self.alias, Some(flip.to_build), "reverted", "the look through the alias failed").await
+            self.ledger.record_revert(self.alias, flip).await
         })
         .await
     }
 
-    async fn until_moved(&self, act: impl AsyncFn(&Ledger) -> Result<()>) -> Result<()> {
+    async fn until_moved(&self, act: impl AsyncFn(&Attempt) -> Result<()>) -> Result<()> {
         let helper = self.ledger.second(self.server, "end sessions").await?;
         let end = Instant::now() + self.settings.window;
         let mut pause = Duration::from_secs(1);
@@ -111,22 +89,21 @@ impl Rename<'_> {
 
     async fn attempt(
         &self,
-        act: &impl AsyncFn(&Ledger) -> Result<()>,
+        act: &impl AsyncFn(&Attempt) -> Result<()>,
         helper: &Ledger,
     ) -> Result<()> {
         let _moving = super::MOVING.lock().await;
         self.ledger.begin().await?;
-        let limit = self.settings.limit.as_millis();
+        let attempt = Attempt {
+            ledger: self.ledger,
+            helper,
+            until: Instant::now() + self.settings.limit,
+        };
         let acted = async {
-            self.ledger
-                .session
-                .batch_execute(&format!(
-                    "set local statement_timeout = {limit}; set local lock_timeout = {limit}"
-                ))
-                .await?;
+            attempt.limit_statement().await?;
             self.check().await?;
             crashpoint::reached("flip.after_begin");
-            act(helper).await
+            act(&attempt).await
         };
         match acted.await {
             Ok(()) => self.ledger.commit().await.context(
@@ -144,7 +121,7 @@ impl Rename<'_> {
 
     /// Names and OIDs are what the ledger says, inside the transaction.
     async fn check(&self) -> Result<()> {
-        self.ledger.check_lock(self.alias).await?;
+        self.ledger.check_lock(self.alias, Lock::Move).await?;
         let names = self
             .ledger
             .session
@@ -194,19 +171,19 @@ impl Rename<'_> {
         Ok(())
     }
 
-    async fn rename_both(&self, helper: &Ledger) -> Result<()> {
+    async fn rename_both(&self, attempt: &Attempt<'_>) -> Result<()> {
         if let Some(from) = self.from {
-            self.rename_held(helper, self.alias, &from.name, from.database_oid)
+            self.rename_held(attempt, self.alias, &from.name, from.database_oid)
                 .await?;
         }
         crashpoint::reached("flip.after_first_rename");
-        self.rename_held(helper, &self.to.name, self.alias, self.to.database_oid)
+        self.rename_held(attempt, &self.to.name, self.alias, self.to.database_oid)
             .await
     }
 
     /// The first move taken back: the alias disappears again and the build is closed.
-    async fn rename_away(&self, helper: &Ledger) -> Result<()> {
-        self.rename_held(helper, self.alias, &self.to.name, self.to.database_oid)
+    async fn rename_away(&self, attempt: &Attempt<'_>) -> Result<()> {
+        self.rename_held(attempt, self.alias, &self.to.name, self.to.database_oid)
             .await?;
         crate::build::allow_connections(self.ledger, &self.to.name, false).await?;
         self.ledger.set_state(self.to, State::Verified).await
@@ -215,7 +192,7 @@ impl Rename<'_> {
     /// Renames while a second session ends those that are in the way.
     async fn rename_held(
         &self,
-        helper: &Ledger,
+        attempt: &Attempt<'_>,
         old: &str,
         new: &str,
         oid: Option<u32>,
@@ -225,6 +202,7 @@ impl Rename<'_> {
             quote_ident(old),
             quote_ident(new)
         );
+        attempt.limit_statement().await?;
         let rename = self.ledger.session.batch_execute(&statement);
         tokio::pin!(rename);
         loop {
@@ -234,8 +212,11 @@ impl Rename<'_> {
                     return renamed.with_context(|| format!("rename `{old}` to `{new}`"));
                 }
                 () = tokio::time::sleep(END_EVERY) => {
-                    if let Some(oid) = oid {
-                        end_sessions(helper, oid).await?;
+                    // What cannot be ended shows when the rename reaches its limit.
+                    if let Some(oid) = oid
+                        && let Err(error) = end_sessions(attempt.helper, oid).await
+                    {
+                        tracing::debug!("{}", explain_chain(&error));
                     }
                 }
             }
@@ -259,15 +240,19 @@ impl Rename<'_> {
     }
 
     async fn who_is_in_the_way(&self) -> Problem {
-        let oid = self.from.and_then(|from| from.database_oid);
+        let oids: Vec<u32> = [self.from, Some(self.to)]
+            .into_iter()
+            .flatten()
+            .filter_map(|build| build.database_oid)
+            .collect();
         let rows = self
             .ledger
             .session
             .query(
                 "select format('%s (%s, process %s%s)', a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'),
                         a.pid, case when r.rolsuper then ', superuser' else '' end)
-                 from pg_stat_activity a join pg_roles r on r.oid = a.usesysid where a.datid = $1",
-                &[&oid],
+                 from pg_stat_activity a join pg_roles r on r.oid = a.usesysid where a.datid = any($1)",
+                &[&oids],
             )
             .await;
         let who: Vec<String> = match &rows {
@@ -288,6 +273,29 @@ impl Rename<'_> {
             "end those sessions, then `overnight rotate {}`; ending sessions of other roles needs pg_signal_backend",
             self.alias
         ))
+    }
+}
+
+/// One try, bounded as a whole: new connections to the alias wait while it lasts.
+struct Attempt<'a> {
+    ledger: &'a Ledger,
+    /// The session that ends those in the way.
+    helper: &'a Ledger,
+    until: Instant,
+}
+
+impl Attempt<'_> {
+    /// Gives the next statement what is left of the time; the server counts each one anew.
+    async fn limit_statement(&self) -> Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let left = left.as_millis().max(1);
+        self.ledger
+            .session
+            .batch_execute(&format!(
+                "set local statement_timeout = {left}; set local lock_timeout = {left}"
+            ))
+            .await
+            .context("limit the time of the move")
     }
 }
 

@@ -13,7 +13,7 @@ mod readers;
 use crate::build::{allow_connections, finish_stamp};
 use crate::crashpoint;
 use crate::dataset::Dataset;
-use crate::ledger::{Build, Ledger, State};
+use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::Session;
 use crate::problem::Problem;
 use crate::schema::numbered::NumberedFile;
@@ -127,7 +127,7 @@ impl Passed {
     pub async fn seal(self, ledger: &Ledger, session: Session) -> Result<VerifiedBuild> {
         finish_stamp(&session).await?;
         session.close().await;
-        ledger.check_lock(&self.build.dataset).await?;
+        ledger.check_lock(&self.build.dataset, Lock::Build).await?;
         ledger.begin().await?;
         let sealed = async {
             allow_connections(ledger, &self.build.name, false).await?;
