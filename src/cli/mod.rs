@@ -195,8 +195,7 @@ fn refuse_secret_in_flag(matches: &ArgMatches, settings: &Settings) -> Result<()
     };
     let in_url = target
         .split_once("://")
-        .and_then(|(_, rest)| rest.split(['/', '?']).next())
-        .and_then(|authority| authority.rsplit_once('@'))
+        .and_then(|(_, rest)| rest.rsplit_once('@'))
         .is_some_and(|(user, _)| user.contains(':'));
     if in_url || target.contains("password=") {
         bail!(

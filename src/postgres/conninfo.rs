@@ -34,6 +34,16 @@ fn parse_uri(rest: &str) -> Result<Vec<(String, String)>> {
         Some((authority, database)) => (authority, Some(database)),
         None => (before, None),
     };
+    // A `/`, `@`, `?` or `:` of a password that is not encoded moves a piece of the password to
+    // where hosts, ports and names stand, and from there into messages.
+    let strays = authority.matches('@').count() > 1
+        || database.is_some_and(|database| database.contains('@'))
+        || query.is_some_and(|query| query.contains('@'));
+    if strays {
+        bail!(
+            "read the connection URI: an `@` stands where none can be: write `@` as %40, `/` as %2F, `?` as %3F and `:` as %3A in a user name or password"
+        );
+    }
     let hosts = match authority.split_once('@') {
         Some((login, hosts)) => {
             let (user, password) = match login.split_once(':') {

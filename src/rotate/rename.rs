@@ -12,7 +12,7 @@ use crate::crashpoint;
 use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::error::explain_chain;
-use crate::postgres::{Server, quote_ident};
+use crate::postgres::{Server, find_error, is_cancelled, is_lock_not_available, quote_ident};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use rand::Rng;
@@ -301,16 +301,8 @@ impl Attempt<'_> {
 
 /// Whether trying again later may help: somebody is connected, or holds the database's lock.
 fn is_busy(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>())
-        .and_then(tokio_postgres::Error::code)
-        .is_some_and(|code| {
-            [
-                SqlState::OBJECT_IN_USE,
-                SqlState::QUERY_CANCELED,
-                SqlState::LOCK_NOT_AVAILABLE,
-            ]
-            .contains(code)
-        })
+    find_error(error).is_some_and(|error| {
+        let in_use = error.code() == Some(&SqlState::OBJECT_IN_USE);
+        in_use || is_cancelled(error) || is_lock_not_available(error)
+    })
 }
