@@ -246,4 +246,16 @@ mod tests {
             assert!(!shown.contains("canary"), "{text}: {shown}");
         }
     }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_refused_without_showing_it() {
+        for password in ["Abc/def", "1/def", "Abc@def", "Abc?def", "a@b/c"] {
+            let uri = format!("postgres://loader:{password}@db/x");
+            let said = format!("{:#}", parse(&uri).unwrap_err());
+            for piece in ["Abc", "def", "b/c"] {
+                assert!(!said.contains(piece), "{said}");
+            }
+            assert!(said.contains("%2F"), "{said}");
+        }
+    }
 }
