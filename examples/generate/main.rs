@@ -1,13 +1,15 @@
-//! Generates the raw files of the two example datasets into a folder.
+//! Generates the raw files of the two example datasets into a folder or a bucket.
 //!
 //! ```text
 //! cargo run --example generate -- --out fixtures/night_1
 //! cargo run --release --example generate -- --out /data/raw --plans 6000 --pharmacy-rows 250000000
+//! cargo run --release --example generate -- --out s3://my-bucket/raw/ --pharmacy-rows 5000000
 //! cargo run --example generate -- --check fixtures/night_2 --night 2
 //! ```
 //!
 //! `--check DIR` generates into a folder beside the system's temporary files, compares the text
-//! of every file with `DIR`, and removes it again.
+//! of every file with `DIR`, and removes it again. Credentials for S3 are found as the AWS tools
+//! find them.
 
 mod raw;
 
@@ -18,15 +20,40 @@ use std::{env, fs, process};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
+use overnight::fetch::{PathStyle, S3Options};
+use raw::bucket::Bucket;
 use raw::sink::{Folder, Sink};
 use raw::{Options, compare};
 
 /// Generates raw files for the example datasets `planinfo` and `druginfo`.
 #[derive(Parser)]
 struct Arguments {
-    /// Folder to write to; it gets `planinfo/` and `druginfo/`
-    #[arg(long, required_unless_present = "check", conflicts_with = "check")]
+    /// Where to: s3://BUCKET/PREFIX or a folder; it gets `planinfo/` and `druginfo/`
+    #[arg(
+        long,
+        value_name = "LOCATION",
+        required_unless_present = "check",
+        conflicts_with = "check"
+    )]
     out: Option<String>,
+
+    /// S3 endpoint, for services other than AWS
+    #[arg(long, env = "OVERNIGHT_S3_ENDPOINT", value_name = "URL")]
+    s3_endpoint: Option<String>,
+
+    /// S3 region; default: as the AWS tools find it
+    #[arg(long, env = "OVERNIGHT_S3_REGION", value_name = "REGION")]
+    s3_region: Option<String>,
+
+    /// Bucket in the path instead of the host name
+    #[arg(
+        long,
+        env = "OVERNIGHT_S3_PATH_STYLE",
+        value_enum,
+        default_value_t = InPath::Auto,
+        value_name = "WHEN"
+    )]
+    s3_path_style: InPath,
 
     /// Folder whose files must have the text that would be generated
     #[arg(long, value_name = "DIR")]
@@ -72,6 +99,13 @@ enum Compression {
     None,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum InPath {
+    Auto,
+    True,
+    False,
+}
+
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -104,7 +138,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         bail!("say where to with `--out`");
     };
     let started = Instant::now();
-    raw::generate(&options, sink(out, &options)?.as_ref())?;
+    raw::generate(&options, sink(out, arguments, &options)?.as_ref())?;
     eprintln!(
         "wrote night {} to `{out}` in {:.1} s, {} pharmacy rows asked for",
         options.night,
@@ -115,11 +149,22 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The place that `--out` names.
-fn sink(out: &str, options: &Options) -> Result<Box<dyn Sink>> {
-    if out.contains("://") {
-        bail!("write to `{out}`: only folders can be written to so far");
+fn sink(out: &str, arguments: &Arguments, options: &Options) -> Result<Box<dyn Sink>> {
+    let keys = raw::keys(options);
+    if !out.contains("://") {
+        return Ok(Box::new(Folder::create(out.as_ref(), &keys)?));
     }
-    Ok(Box::new(Folder::create(out.as_ref(), &raw::keys(options))?))
+    let s3 = S3Options {
+        endpoint: arguments.s3_endpoint.clone(),
+        region: arguments.s3_region.clone(),
+        path_style: match arguments.s3_path_style {
+            InPath::Auto => PathStyle::Auto,
+            InPath::True => PathStyle::True,
+            InPath::False => PathStyle::False,
+        },
+        ..S3Options::default()
+    };
+    Ok(Box::new(Bucket::open(out, &s3, &keys)?))
 }
 
 fn check(options: &Options, folder: &Path) -> Result<()> {

@@ -122,6 +122,16 @@ impl Folder {
         .await
     }
 
+    pub(super) async fn remove(&self, key: &str) -> Result<()> {
+        let path = self.path(key)?;
+        match tokio::fs::remove_file(&path).await {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(FetchError::disk("remove", &path, &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn writer(&self, key: &str) -> Result<Upload> {
         let path = self.path(key)?;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

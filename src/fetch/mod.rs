@@ -244,6 +244,17 @@ impl Location {
         }
     }
 
+    /// Removes an object; one that is not there is fine.
+    ///
+    /// # Errors
+    /// [`FetchError::Denied`], [`FetchError::NoBucket`], [`FetchError::Unreachable`] or the disk's.
+    pub async fn remove(&self, key: &str) -> Result<()> {
+        match self {
+            Location::S3(bucket) => bucket.remove(key).await,
+            Location::Folder(folder) => folder.remove(key).await,
+        }
+    }
+
     /// Starts writing an object; it appears under `key` only when [`Upload::finish`] returns.
     ///
     /// # Errors

@@ -10,9 +10,13 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use raw::sink::Folder;
+use anyhow::{Context, Result, bail};
+use overnight::fetch::{Keys, Location, S3Options};
+use raw::bucket::Bucket;
+use raw::sink::{Folder, Object, Sink};
 use raw::{Compress, Options, compare, generate, keys};
+
+use crate::s3::S3Server;
 
 fn options(night: u64) -> Options {
     Options {
@@ -252,4 +256,114 @@ fn a_folder_with_other_files_is_refused() -> Result<()> {
         &options(2),
         &Folder::create(folder.path(), &keys(&options(2)))?,
     )
+}
+
+/// A local endpoint and how to reach it.
+struct Endpoint {
+    server: S3Server,
+    options: S3Options,
+    _files: tempfile::TempDir,
+}
+
+const PLACE: &str = "s3://overnight/raw/";
+
+fn endpoint() -> Result<Endpoint> {
+    let files = tempfile::tempdir()?;
+    let server = S3Server::start(files.path());
+    let options = S3Options {
+        endpoint: Some(server.endpoint.clone()),
+        keys: Some(Keys::new(&server.access_key, &server.secret_key, None)),
+        ..S3Options::default()
+    };
+    Ok(Endpoint {
+        server,
+        options,
+        _files: files,
+    })
+}
+
+impl Endpoint {
+    /// Every object below the place, with its content.
+    fn objects(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let location = Location::open(PLACE, &self.options).await?;
+            let mut all = Vec::new();
+            for listed in location.list("").await? {
+                let object = location.pin(&listed).await?;
+                let content = location.read_start(&object, object.size).await?;
+                all.push((listed.key, content.to_vec()));
+            }
+            Ok(all)
+        })
+    }
+}
+
+#[test]
+fn a_bucket_gets_the_same_objects_as_a_folder() -> Result<()> {
+    let endpoint = endpoint()?;
+    let options = options(1);
+    let bucket = Bucket::open(PLACE, &endpoint.options, &keys(&options))?;
+    generate(&options, &bucket)?;
+    let folder = generated(&options)?;
+    let objects = endpoint.objects()?;
+    let mut wanted = keys(&options);
+    wanted.sort_unstable();
+    let found: Vec<&String> = objects.iter().map(|(key, _)| key).collect();
+    assert_eq!(found, wanted.iter().collect::<Vec<_>>());
+    for (key, content) in &objects {
+        assert_eq!(*content, fs::read(folder.path().join(key))?, "{key}");
+    }
+    Ok(())
+}
+
+/// A sink that breaks when a certain object is begun.
+struct Breaking<'a>(&'a dyn Sink, &'static str);
+
+impl Sink for Breaking<'_> {
+    fn open(&self, key: &str) -> Result<Box<dyn Object>> {
+        if key.starts_with(self.1) {
+            bail!("the disk is full");
+        }
+        self.0.open(key)
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        self.0.remove(key)
+    }
+}
+
+#[test]
+fn objects_that_are_being_replaced_have_no_marker() -> Result<()> {
+    let endpoint = endpoint()?;
+    let (first, second) = (options(1), options(2));
+    let bucket = Bucket::open(PLACE, &endpoint.options, &keys(&first))?;
+    generate(&first, &bucket)?;
+    assert!(generate(&second, &Breaking(&bucket, "druginfo/formulary")).is_err());
+    let keys: Vec<String> = endpoint
+        .objects()?
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert!(keys.contains(&"planinfo/_SUCCESS".to_owned()));
+    assert!(!keys.contains(&"druginfo/_SUCCESS".to_owned()));
+    assert!(keys.contains(&"druginfo/pricing.txt.zst".to_owned()));
+    generate(&second, &bucket)?;
+    assert_eq!(endpoint.objects()?.len(), keys.len() + 1);
+    Ok(())
+}
+
+#[test]
+fn a_bucket_with_other_objects_is_refused() -> Result<()> {
+    let endpoint = endpoint()?;
+    let options = options(1);
+    endpoint.server.put("raw/druginfo/formulary.txt.gz", "old");
+    let refused = Bucket::open(PLACE, &endpoint.options, &keys(&options));
+    let said = refused.err().context("it was accepted")?.to_string();
+    assert!(
+        said.contains(
+            "`s3://overnight/raw/druginfo/formulary.txt.gz` is not an object of this run"
+        ),
+        "{said}"
+    );
+    Ok(())
 }

@@ -9,6 +9,7 @@
 //! Plan Formulary, Pharmacy Network, and Pricing Information" files and with the Landscape, and
 //! the FDA's description of the NDC directory's product and package files; the data is invented.
 
+pub mod bucket;
 pub mod compare;
 mod compress;
 mod cost_share;

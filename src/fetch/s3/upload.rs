@@ -1,4 +1,4 @@
-//! Writes one object: small ones with one `PutObject`, others as a multipart upload.
+//! Writes one object: small ones with one `PutObject`, others as a multipart upload. Removes one.
 //!
 //! In: bytes. Out: an object that appears whole or not at all. Holds up to one part in memory;
 //! parts are sent one after another and retried by the SDK.
@@ -33,6 +33,27 @@ impl Bucket {
             buffer: BytesMut::new(),
             begun: None,
             parts: Vec::new(),
+        }
+    }
+
+    pub(in crate::fetch) async fn remove(&self, key: &str) -> Result<()> {
+        let removed = self
+            .0
+            .client
+            .delete_object()
+            .bucket(&self.0.bucket)
+            .key(self.full_key(key))
+            .set_request_payer(self.0.payer.clone())
+            .set_expected_bucket_owner(self.0.owner.clone())
+            .customize()
+            .config_override(self.0.patience.small_answers())
+            .send()
+            .await
+            .map_err(|e| self.failure("remove", key, e));
+        match removed {
+            // S3 itself does not say so; other servers may.
+            Ok(_) | Err(FetchError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
