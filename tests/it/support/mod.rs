@@ -2,6 +2,7 @@
 //! the real binary.
 
 pub mod cluster;
+pub mod database;
 pub mod project;
 
 pub use cluster::cluster;
