@@ -10,6 +10,7 @@ pub mod copy;
 pub mod object;
 mod places;
 pub mod plan;
+mod receipt;
 pub mod table;
 pub mod workers;
 

@@ -3,10 +3,11 @@
 use super::copy::{CopyError, TableCopy};
 use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::places::Places;
+use super::receipt;
 use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad};
 use crate::crashpoint;
 use crate::fetch::RawObject;
-use crate::postgres::{Session, error as pg_error, quote_ident};
+use crate::postgres::{error as pg_error, quote_ident};
 use crate::problem::Problem;
 use crate::progress::TableProgress;
 use crate::read::parse::{MAX_LISTED_REJECTS, Parsed, RowPlan, parse};
@@ -103,9 +104,9 @@ impl<'l> TableLoader<'l> {
         }
         this.load.rows = this.copy.rows;
         let load = this.load;
-        check_counts(&load)?;
+        receipt::check_counts(&load)?;
         check_budget(job, &load)?;
-        write_receipt(&session, &load).await?;
+        receipt::write(&session, &load).await?;
         crashpoint::reached("load.before_commit");
         session
             .batch_execute("commit")
@@ -271,47 +272,6 @@ fn first_cause(
     }
 }
 
-impl InputCount {
-    fn begin(key: &str) -> InputCount {
-        InputCount {
-            key: key.to_owned(),
-            version: String::new(),
-            bytes: 0,
-            sha256: String::new(),
-            records_read: 0,
-            rows_loaded: 0,
-            rejected: 0,
-            skipped: 0,
-        }
-    }
-}
-
-/// Nothing may be lost between the file and the server's count.
-fn check_counts(load: &TableLoad) -> Result<()> {
-    let mut rows = 0;
-    for input in &load.inputs {
-        rows += input.rows_loaded;
-        if input.records_read != input.rows_loaded + input.rejected + input.skipped {
-            bail!(
-                "`{}`: {} records read are not {} loaded + {} rejected + {} skipped",
-                input.key,
-                input.records_read,
-                input.rows_loaded,
-                input.rejected,
-                input.skipped
-            );
-        }
-    }
-    if rows != load.rows {
-        bail!(
-            "`{}`: {rows} rows were encoded and the server counted {}",
-            load.table,
-            load.rows
-        );
-    }
-    Ok(())
-}
-
 fn check_budget(job: &TableJob, load: &TableLoad) -> Result<()> {
     let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
     let read: u64 = load.inputs.iter().map(|input| input.records_read).sum();
@@ -369,61 +329,4 @@ impl std::fmt::Display for PlacedReject {
             None => write!(f, ": record {}", self.reason),
         }
     }
-}
-
-/// The receipt, in the transaction of the rows: what went in, what was refused.
-async fn write_receipt(session: &Session, load: &TableLoad) -> Result<()> {
-    session
-        .execute(
-            "insert into overnight.loaded (table_name, rows_loaded) values ($1, $2)",
-            &[&load.table, &(load.rows as i64)],
-        )
-        .await
-        .context("write the receipt")?;
-    for input in &load.inputs {
-        session
-            .execute(
-                "insert into overnight.input
-                     (source, key, version, bytes, sha256, records_read, rows_loaded, rejected, skipped)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                &[
-                    &load.source,
-                    &input.key,
-                    &input.version,
-                    &(input.bytes as i64),
-                    &input.sha256,
-                    &(input.records_read as i64),
-                    &(input.rows_loaded as i64),
-                    &(input.rejected as i64),
-                    &(input.skipped as i64),
-                ],
-            )
-            .await
-            .context("write the receipt")?;
-    }
-    for some in load.rejects.chunks(10_000) {
-        let text = |pick: fn(&PlacedReject) -> &str| some.iter().map(pick).collect::<Vec<_>>();
-        let number = |pick: fn(&PlacedReject) -> u64| {
-            some.iter()
-                .map(|reject| pick(reject) as i64)
-                .collect::<Vec<_>>()
-        };
-        session
-            .execute(
-                "insert into overnight.reject (source, key, record, line, byte, column_name, reason)
-                 select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])",
-                &[
-                    &text(|reject| &reject.source),
-                    &text(|reject| &reject.key),
-                    &number(|reject| reject.record),
-                    &number(|reject| reject.line),
-                    &number(|reject| reject.byte),
-                    &some.iter().map(|reject| reject.column.as_deref()).collect::<Vec<_>>(),
-                    &text(|reject| &reject.reason),
-                ],
-            )
-            .await
-            .context("write the rejects")?;
-    }
-    Ok(())
 }

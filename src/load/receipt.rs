@@ -1,0 +1,113 @@
+//! The receipt of one table: its counts, checked and written beside its rows.
+//!
+//! In: a finished [`TableLoad`] and the session whose transaction holds the rows. Out: rows of the
+//! stamp. Written before the commit and by the same session, so that a table has rows and a
+//! receipt, or neither. Rejects are written with their places and reasons, never with a value.
+
+use super::{InputCount, PlacedReject, TableLoad};
+use crate::postgres::Session;
+use anyhow::{Context, Result, bail};
+
+impl InputCount {
+    pub(super) fn begin(key: &str) -> InputCount {
+        InputCount {
+            key: key.to_owned(),
+            version: String::new(),
+            bytes: 0,
+            sha256: String::new(),
+            records_read: 0,
+            rows_loaded: 0,
+            rejected: 0,
+            skipped: 0,
+        }
+    }
+}
+
+/// Says whether nothing was lost between the files and the server's count.
+///
+/// # Errors
+/// The numbers of an object or of the table do not add up.
+pub fn check_counts(load: &TableLoad) -> Result<()> {
+    let mut rows = 0;
+    for input in &load.inputs {
+        rows += input.rows_loaded;
+        if input.records_read != input.rows_loaded + input.rejected + input.skipped {
+            bail!(
+                "`{}`: {} records read are not {} loaded + {} rejected + {} skipped",
+                input.key,
+                input.records_read,
+                input.rows_loaded,
+                input.rejected,
+                input.skipped
+            );
+        }
+    }
+    if rows != load.rows {
+        bail!(
+            "`{}`: {rows} rows were encoded and the server counted {}",
+            load.table,
+            load.rows
+        );
+    }
+    Ok(())
+}
+
+/// Writes the receipt in the transaction of the rows: what went in, what was refused.
+///
+/// # Errors
+/// When the server refuses, or is gone; the rows are not committed then.
+pub async fn write(session: &Session, load: &TableLoad) -> Result<()> {
+    session
+        .execute(
+            "insert into overnight.loaded (table_name, rows_loaded) values ($1, $2)",
+            &[&load.table, &(load.rows as i64)],
+        )
+        .await
+        .context("write the receipt")?;
+    for input in &load.inputs {
+        session
+            .execute(
+                "insert into overnight.input
+                     (source, key, version, bytes, sha256, records_read, rows_loaded, rejected, skipped)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                &[
+                    &load.source,
+                    &input.key,
+                    &input.version,
+                    &(input.bytes as i64),
+                    &input.sha256,
+                    &(input.records_read as i64),
+                    &(input.rows_loaded as i64),
+                    &(input.rejected as i64),
+                    &(input.skipped as i64),
+                ],
+            )
+            .await
+            .context("write the receipt")?;
+    }
+    for some in load.rejects.chunks(10_000) {
+        let text = |pick: fn(&PlacedReject) -> &str| some.iter().map(pick).collect::<Vec<_>>();
+        let number = |pick: fn(&PlacedReject) -> u64| {
+            some.iter()
+                .map(|reject| pick(reject) as i64)
+                .collect::<Vec<_>>()
+        };
+        session
+            .execute(
+                "insert into overnight.reject (source, key, record, line, byte, column_name, reason)
+                 select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])",
+                &[
+                    &text(|reject| &reject.source),
+                    &text(|reject| &reject.key),
+                    &number(|reject| reject.record),
+                    &number(|reject| reject.line),
+                    &number(|reject| reject.byte),
+                    &some.iter().map(|reject| reject.column.as_deref()).collect::<Vec<_>>(),
+                    &text(|reject| &reject.reason),
+                ],
+            )
+            .await
+            .context("write the rejects")?;
+    }
+    Ok(())
+}
