@@ -4,7 +4,7 @@ use super::interrupt::{Ended, guarded};
 use super::screen::Watch;
 use super::{Desk, env, output, worse};
 use crate::dataset::Dataset;
-use crate::load::{PlacedReject, table::RejectsOverBudget};
+use crate::load::{PlacedReject, RejectsOverBudget};
 use crate::nightly::{self, Options, Outcome, Report};
 use crate::postgres::error::explain_chain;
 use crate::problem::{Problem, Status, hint_of, status_of};

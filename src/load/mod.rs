@@ -11,6 +11,7 @@ pub mod object;
 mod places;
 pub mod plan;
 mod receipt;
+mod rejects;
 pub mod table;
 pub mod workers;
 
@@ -25,6 +26,8 @@ use plan::TablePlan;
 use serde::Serialize;
 use std::sync::Arc;
 use workers::Workers;
+
+pub use rejects::{PlacedReject, RejectsOverBudget};
 
 /// What the load of one table needs.
 #[derive(Debug)]
@@ -65,19 +68,6 @@ pub struct InputCount {
     pub rejected: u64,
     /// Records that the source file says to leave out.
     pub skipped: u64,
-}
-
-/// A reject with its place in the object: record and line count from 1, the byte from 0 in the
-/// decompressed text.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlacedReject {
-    pub source: String,
-    pub key: String,
-    pub record: u64,
-    pub line: u64,
-    pub byte: u64,
-    pub column: Option<String>,
-    pub reason: String,
 }
 
 /// What all tables of one build share.

@@ -3,8 +3,8 @@
 use super::copy::{CopyError, TableCopy};
 use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::places::Places;
-use super::receipt;
 use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad};
+use super::{receipt, rejects};
 use crate::crashpoint;
 use crate::fetch::RawObject;
 use crate::postgres::{error as pg_error, quote_ident};
@@ -105,7 +105,7 @@ impl<'l> TableLoader<'l> {
         this.load.rows = this.copy.rows;
         let load = this.load;
         receipt::check_counts(&load)?;
-        check_budget(job, &load)?;
+        rejects::check_budget(&job.plan.source, &load)?;
         receipt::write(&session, &load).await?;
         crashpoint::reached("load.before_commit");
         session
@@ -210,7 +210,11 @@ impl<'l> TableLoader<'l> {
         self.lines += parsed.lines;
         let budget = &self.job.plan.source.expect.rejects;
         if self.count.rejected > 0 && !budget.collects() && !self.loader.list_rejects {
-            return Err(over_budget(self.job, &self.load, self.count.rejected));
+            return Err(rejects::over_budget(
+                &self.job.plan.source,
+                &self.load,
+                self.count.rejected,
+            ));
         }
         Ok(())
     }
@@ -269,64 +273,5 @@ fn first_cause(
         }
         Err(error) => Err(error),
         Ok(read) => fetched.map(|()| read),
-    }
-}
-
-fn check_budget(job: &TableJob, load: &TableLoad) -> Result<()> {
-    let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
-    let read: u64 = load.inputs.iter().map(|input| input.records_read).sum();
-    if job.plan.source.expect.rejects.allows(rejected, read) {
-        return Ok(());
-    }
-    Err(over_budget(job, load, rejected))
-}
-
-fn over_budget(job: &TableJob, load: &TableLoad, rejected: u64) -> anyhow::Error {
-    let budget = job.plan.source.expect.rejects.describe();
-    let place = load
-        .rejects
-        .first()
-        .map_or_else(String::new, |reject| format!("; the first: {reject}"));
-    let source = &job.plan.source.name;
-    anyhow::Error::new(RejectsOverBudget { rejects: load.rejects.clone() }).context(
-        Problem::refused(format!(
-            "{} {} rejected, the budget is {budget}{place}",
-            grouped(rejected),
-            if rejected == 1 { "record was" } else { "records were" }
-        ))
-        .hint(format!(
-            "`overnight run --rejects FILE` lists them; `[expect] rejects = {{ max = … }}` in `{source}.toml` allows some"
-        )),
-    )
-}
-
-/// Carries the listed rejects of a failed load to whoever writes them to a file.
-#[derive(Debug)]
-pub struct RejectsOverBudget {
-    pub rejects: Vec<PlacedReject>,
-}
-
-impl std::fmt::Display for RejectsOverBudget {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} rejects are listed", self.rejects.len())
-    }
-}
-
-impl std::error::Error for RejectsOverBudget {}
-
-impl std::fmt::Display for PlacedReject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "`{}` record {}, line {}, byte {}",
-            self.key,
-            grouped(self.record),
-            grouped(self.line),
-            grouped(self.byte)
-        )?;
-        match &self.column {
-            Some(column) => write!(f, ", column `{column}`: value {}", self.reason),
-            None => write!(f, ": record {}", self.reason),
-        }
     }
 }

@@ -1,0 +1,89 @@
+//! Records that could not become rows: their places, and how many a source allows.
+//!
+//! A reject says where and why, never what the record held. Without a budget the first one ends
+//! the load; over the budget the whole table fails, and the error carries the listed rejects to
+//! whoever writes them to a file.
+
+use super::TableLoad;
+use crate::dataset::Source;
+use crate::problem::Problem;
+use crate::units::grouped;
+use anyhow::Result;
+use serde::Serialize;
+
+/// A reject with its place in the object: record and line count from 1, the byte from 0 in the
+/// decompressed text.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlacedReject {
+    pub source: String,
+    pub key: String,
+    pub record: u64,
+    pub line: u64,
+    pub byte: u64,
+    pub column: Option<String>,
+    pub reason: String,
+}
+
+impl std::fmt::Display for PlacedReject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}` record {}, line {}, byte {}",
+            self.key,
+            grouped(self.record),
+            grouped(self.line),
+            grouped(self.byte)
+        )?;
+        match &self.column {
+            Some(column) => write!(f, ", column `{column}`: value {}", self.reason),
+            None => write!(f, ": record {}", self.reason),
+        }
+    }
+}
+
+/// Says whether the rejects of the whole table are within the budget of its source.
+///
+/// # Errors
+/// Status 1 with the number and the first reject.
+pub fn check_budget(source: &Source, load: &TableLoad) -> Result<()> {
+    let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
+    let read: u64 = load.inputs.iter().map(|input| input.records_read).sum();
+    if source.expect.rejects.allows(rejected, read) {
+        return Ok(());
+    }
+    Err(over_budget(source, load, rejected))
+}
+
+/// The error of a table with more rejects than its source allows; it carries the listed ones.
+pub fn over_budget(source: &Source, load: &TableLoad, rejected: u64) -> anyhow::Error {
+    let budget = source.expect.rejects.describe();
+    let place = load
+        .rejects
+        .first()
+        .map_or_else(String::new, |reject| format!("; the first: {reject}"));
+    let name = &source.name;
+    anyhow::Error::new(RejectsOverBudget { rejects: load.rejects.clone() }).context(
+        Problem::refused(format!(
+            "{} {} rejected, the budget is {budget}{place}",
+            grouped(rejected),
+            if rejected == 1 { "record was" } else { "records were" }
+        ))
+        .hint(format!(
+            "`overnight run --rejects FILE` lists them; `[expect] rejects = {{ max = … }}` in `{name}.toml` allows some"
+        )),
+    )
+}
+
+/// Carries the listed rejects of a failed load to whoever writes them to a file.
+#[derive(Debug)]
+pub struct RejectsOverBudget {
+    pub rejects: Vec<PlacedReject>,
+}
+
+impl std::fmt::Display for RejectsOverBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rejects are listed", self.rejects.len())
+    }
+}
+
+impl std::error::Error for RejectsOverBudget {}
