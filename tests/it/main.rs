@@ -8,11 +8,20 @@
 
 mod access;
 mod architecture;
+mod disk;
 mod fetch;
 mod folder;
 mod generator;
+mod kill;
+mod locks;
 mod nights;
 mod postgres;
 mod s3;
 mod schema;
+mod operators;
+mod retire;
+mod rollback;
+mod rotation;
+mod s3;
+mod signals;
 mod support;

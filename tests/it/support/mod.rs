@@ -3,7 +3,9 @@
 
 pub mod cluster;
 pub mod database;
+pub mod invariants;
 pub mod project;
 
 pub use cluster::cluster;
+pub use invariants::check_invariants;
 pub use project::{Ended, Project};

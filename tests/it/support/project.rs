@@ -217,10 +217,10 @@ impl Project {
         self.cluster().one(&self.control, sql)
     }
 
-    /// Databases whose name begins with the dataset's.
+    /// The alias, and databases that are called like its builds.
     pub fn databases(&self) -> Vec<String> {
         let sql = format!(
-            "select datname from pg_database where datname like '{}%' order by 1",
+            "select datname from pg_database where datname = '{0}' or starts_with(datname, '{0}_') order by 1",
             self.name
         );
         let rows = self.cluster().sql("postgres", &sql).unwrap();

@@ -1,0 +1,173 @@
+//! SIGKILL at every named point: the alias leads to one complete build at once, and the next
+//! start repairs the rest without a human.
+
+use crate::support::invariants::{sessions_end, violations};
+use crate::support::{Project, project::items};
+use overnight::crashpoint::NAMES;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What was on the server before the run that is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Night {
+    /// Nothing, not even the control database.
+    First,
+    /// A live build and one before it.
+    Later,
+}
+
+/// Everything to try: each point where it can be reached; moves of the alias in both states.
+fn plan() -> Vec<(Night, &'static str)> {
+    let mut plan = Vec::new();
+    for name in NAMES {
+        if name.starts_with("control.") || name.starts_with("flip.") {
+            plan.push((Night::First, *name));
+        }
+        if !name.starts_with("control.") {
+            plan.push((Night::Later, *name));
+        }
+    }
+    plan
+}
+
+const WORKERS: usize = 4;
+
+#[test]
+fn a_kill_at_any_point_leaves_one_complete_build_and_is_repaired_by_the_next_start() {
+    let plan = plan();
+    let next = AtomicUsize::new(0);
+    let bad = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let (plan, next, bad) = (&plan, &next, &bad);
+            scope.spawn(move || {
+                let mut later: Option<Nights> = None;
+                loop {
+                    let item = next.fetch_add(1, Ordering::SeqCst);
+                    let Some((night, point)) = plan.get(item).copied() else {
+                        break;
+                    };
+                    let mut fresh = None;
+                    let nights = match night {
+                        Night::First => fresh.insert(Nights::none(&format!("kill_first_{item}"))),
+                        Night::Later => later
+                            .get_or_insert_with(|| Nights::two(&format!("kill_{worker}_{item}"))),
+                    };
+                    if let Err(what) = nights.kill_and_repair(point) {
+                        bad.lock()
+                            .unwrap()
+                            .push(format!("{night:?} {point}: {what}"));
+                        // What is left may be wrong for the next point.
+                        later = None;
+                    }
+                }
+            });
+        }
+    });
+    let bad = bad.into_inner().unwrap();
+    println!(
+        "kill test: {} points, {} kills, {} bad",
+        NAMES.len(),
+        plan.len(),
+        bad.len()
+    );
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// A project and what its last night published: so many rows with such a name.
+struct Nights {
+    project: Project,
+    night: usize,
+}
+
+impl Nights {
+    fn none(name: &str) -> Nights {
+        let mut project = Project::new(name);
+        project.env = vec![("OVERNIGHT_RETIRE_AFTER".into(), "0s".into())];
+        Nights { project, night: 0 }
+    }
+
+    fn two(name: &str) -> Nights {
+        let mut nights = Nights::none(name);
+        for _ in 0..2 {
+            nights.another();
+            nights.project.run().code(0);
+        }
+        nights
+    }
+
+    /// New input: one row more, another name.
+    fn another(&mut self) {
+        self.night += 1;
+        let text = items(10 + self.night, &format!("night {}", self.night));
+        self.project.input("items.csv", text);
+    }
+
+    fn expected(&self, night: usize) -> String {
+        format!("{} night {night} 1", 10 + night)
+    }
+
+    fn kill(&self, point: &str) -> Result<(), String> {
+        let mut command = self.project.command(&["run", &self.project.name]);
+        let ended = Project::finish(command.env("OVERNIGHT_CRASHPOINT", point));
+        match ended.code {
+            -9 => Ok(()),
+            code => Err(format!("not killed, status {code}: {}", ended.stderr)),
+        }
+    }
+
+    fn kill_and_repair(&mut self, point: &str) -> Result<(), String> {
+        self.another();
+        if point.starts_with("sweep.") {
+            // There must be something to sweep.
+            self.kill("load.in_copy")?;
+            if !sessions_end(&self.project) {
+                return Err("sessions stay after the first kill".into());
+            }
+        }
+        self.kill(point)?;
+        let old = match self.night {
+            1 => None,
+            night => Some(self.expected(night - 1)),
+        };
+        let new = self.expected(self.night);
+        let seen = self.look();
+        if seen != old && seen.as_ref() != Some(&new) {
+            return Err(format!("after the kill a service sees {seen:?}"));
+        }
+        if !sessions_end(&self.project) {
+            return Err("sessions stay after the kill".into());
+        }
+        let again = self.project.run();
+        if again.code != 0 {
+            return Err(format!("the next run: {} {}", again.code, again.stderr));
+        }
+        if self.look() != Some(new) {
+            return Err(format!("at the end a service sees {:?}", self.look()));
+        }
+        let found = violations(&self.project);
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{found:?}")),
+        }
+    }
+
+    /// What a service gets that retries for a few seconds; `None` when there is no alias.
+    fn look(&self) -> Option<String> {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let seen = self.project.cluster().sql_as(
+                &self.project.reader,
+                &self.project.name,
+                "select count(*) || ' ' || min(name) from item where (select verified_at is not null from overnight.build)",
+            );
+            match seen {
+                Ok(rows) => return rows[0][0].clone(),
+                Err(_) if !self.project.databases().contains(&self.project.name) => return None,
+                Err(error) => assert!(Instant::now() < end, "{error:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
