@@ -207,7 +207,8 @@ async fn a_duplicate_cancels_what_still_runs() {
         .await
         .unwrap_err();
     assert!(
-        format!("{error:#}").contains("put back primary key t_pkey on public.t: unique constraint violated"),
+        format!("{error:#}")
+            .contains("put back primary key t_pkey on public.t: unique constraint violated"),
         "{error:#}"
     );
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
