@@ -370,6 +370,9 @@ fn damaged(body: StreamingBlob, fault: Fault) -> StreamingBlob {
         if place == Some(at) {
             match fault {
                 Some(Fault::Cut(_)) => {
+                    // What was sent so far must be on its way, or the client sees no answer at
+                    // all instead of one that is cut.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     let gone = std::io::Error::other("the script closes the connection");
                     return Some((Err(gone), (body, at, None)));
                 }
