@@ -10,8 +10,11 @@ use crate::read::dialect::{Dialect, Escape};
 use crate::read::encoding::Encoding;
 use crate::units::{Percent, Span};
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The longest dataset name: a build name adds `_20261121t051002z` and must stay within the 63
@@ -61,8 +64,7 @@ fn default_keep() -> usize {
 }
 
 /// When the inputs of a night are complete.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub enum Ready {
     /// An object of this name lies below the prefix.
     Marker(String),
@@ -157,8 +159,7 @@ pub struct ExpectRejects {
 }
 
 /// A number of records, or a share of the records read.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, Copy)]
 pub enum Limit {
     Records(u64),
     Share(Percent),
@@ -233,12 +234,62 @@ enum EscapeFile {
     Backslash,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum ColumnFile {
     From(String),
     Rule(ColumnRule),
 }
+
+/// Reads one of two forms by what stands there. (`#[serde(untagged)]` would try one form after the
+/// other and then say neither which key was wrong nor in which line.)
+macro_rules! deserialize_either {
+    ($type:ty, $expected:literal, $($visit:ident($argument:ident: $form:ty) => $value:expr,)*) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Either;
+                impl<'de> Visitor<'de> for Either {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+                    $(deserialize_either!(@ $visit $argument $form, $value);)*
+                }
+                deserializer.deserialize_any(Either)
+            }
+        }
+    };
+    (@ visit_map $argument:ident $form:ty, $value:expr) => {
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            let $argument = <$form>::deserialize(MapAccessDeserializer::new(map))?;
+            Ok($value)
+        }
+    };
+    (@ $visit:ident $argument:ident $form:ty, $value:expr) => {
+        fn $visit<E: serde::de::Error>(self, $argument: $form) -> Result<Self::Value, E> {
+            $value.map_err(E::custom)
+        }
+    };
+}
+deserialize_either!(
+    Ready,
+    "the name of a marker, or `{ min_age = \"10m\" }`",
+    visit_str(name: &str) => anyhow::Ok(Ready::Marker(name.to_owned())),
+    visit_map(settled: Settled) => Ready::Settled(settled),
+);
+deserialize_either!(
+    ColumnFile,
+    "a name in the header, or a table such as `{ from = \"NAME\" }`",
+    visit_str(from: &str) => anyhow::Ok(ColumnFile::From(from.to_owned())),
+    visit_map(rule: ColumnRule) => ColumnFile::Rule(rule),
+);
+deserialize_either!(
+    Limit,
+    "a number of records, or a share such as `\"0.1%\"`",
+    visit_i64(records: i64) => u64::try_from(records).map(Limit::Records),
+    visit_u64(records: u64) => anyhow::Ok(Limit::Records(records)),
+    visit_str(share: &str) => share.parse().map(Limit::Share),
+);
 
 impl Dataset {
     /// Reads `sources/<name>` of a project.
