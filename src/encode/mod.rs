@@ -217,6 +217,15 @@ impl Type {
         }
     }
 
+    /// Says whether values of this type are single numbers.
+    #[must_use]
+    pub fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Type::Int2 | Type::Int4 | Type::Int8 | Type::Float4 | Type::Float8 | Type::Numeric(_)
+        )
+    }
+
     /// Returns a factor that bounds memory: a text of n bytes, or a null (n = 0), encodes to at
     /// most `factor * (n + 1)` bytes, the length word included.
     ///

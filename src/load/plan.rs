@@ -5,7 +5,7 @@
 //! sides. Everything is decided before the first row is loaded: a column type without an
 //! encoder, a header that does not fit, a column that nobody fills.
 
-use crate::dataset::{ColumnRule, Source, fold};
+use crate::dataset::{ColumnRule, Source, Spelling, fold};
 use crate::encode::Type;
 use crate::problem::Problem;
 use crate::read::parse::{ColumnPlan, RowPlan};
@@ -167,10 +167,23 @@ impl TablePlan {
                 ty: column.ty.clone(),
             });
         }
-        let unknown: Vec<&str> = (0..header.len())
+        let unknown: Vec<usize> = (0..header.len())
             .filter(|index| !used.contains(index) && !source.ignore.contains(&folded[*index]))
-            .map(|index| header[index].as_str())
             .collect();
+        if unknown.len() == header.len() {
+            // Without its header the first record is data, which no message may show.
+            bail!(
+                Problem::refused(format!(
+                    "`{key}` does not fit table `{}`: its first record holds none of the names that columns take: {}",
+                    source.full_table(),
+                    missing.join(", "),
+                ))
+                .hint(format!(
+                    "if the file has no header, say `header = false` and `names` in `{}.toml`; if its names are new, map them under [columns]",
+                    source.name
+                ))
+            );
+        }
         if !missing.is_empty() || !unknown.is_empty() {
             let list = |names: Vec<String>| {
                 if names.is_empty() {
@@ -184,7 +197,7 @@ impl TablePlan {
                     "`{key}` does not fit table `{}`: columns that the file lacks: {}; names in the file that no column takes: {}",
                     source.full_table(),
                     list(missing),
-                    list(unknown.iter().map(|name| (*name).to_owned()).collect()),
+                    list(unknown.iter().map(|index| shown(&header[*index], *index)).collect()),
                 ))
                 .hint(format!(
                     "in the source file `{}.toml`, map a name under [columns], list a file's name under `ignore`, or a table's column under `absent`",
@@ -212,9 +225,20 @@ impl TablePlan {
     }
 }
 
+/// A name of the header in a message; one that cannot be seen says where it stands.
+fn shown(name: &str, index: usize) -> String {
+    match name.trim() {
+        "" => format!("\"\" (field {})", index + 1),
+        _ => name.escape_debug().to_string(),
+    }
+}
+
 /// The encoder of a column. Domains are taken off already; an array names its declared element.
 fn encoder(column: &Column, rule: &ColumnRule) -> Result<Type> {
     let ty = encoder_of(&column.base)?;
+    if rule.parse == Some(Spelling::Money) && !ty.is_number() {
+        bail!("`parse = \"money\"` is for number columns");
+    }
     match &rule.zone {
         None => Ok(ty),
         Some(zone) => ty
