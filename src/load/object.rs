@@ -75,10 +75,7 @@ impl Cutting {
             let names = match (&self.plan.source.names, header) {
                 (Some(names), _) => names.clone(),
                 (None, Some(header)) => header,
-                (None, None) => bail!(
-                    Problem::refused(format!("`{key}` is empty: expected at least a header"))
-                        .hint("an empty delivery is not a night's data; nothing was published")
-                ),
+                (None, None) => bail!(empty(&key)),
             };
             let plan = Arc::new(self.plan.row_plan(&names, &key)?);
             let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
@@ -113,13 +110,23 @@ fn placed(key: &str, error: io::Error) -> anyhow::Error {
     if error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
         return anyhow!(Stopped);
     }
-    anyhow::Error::new(error).context(Problem::refused(format!("read `{key}`")))
+    anyhow::Error::new(error).context(unreadable(key))
+}
+
+fn unreadable(key: &str) -> Problem {
+    Problem::refused(format!("read `{key}`"))
+        .hint("ask whoever delivers the file for a whole one; nothing was published")
+}
+
+fn empty(key: &str) -> Problem {
+    Problem::refused(format!("`{key}` is empty: expected at least a header"))
+        .hint("an empty delivery is not a night's data; nothing was published")
 }
 
 fn split_error(key: &str, error: SplitError) -> anyhow::Error {
     match error {
         SplitError::Io(error) => placed(key, error),
-        other => anyhow::Error::new(other).context(Problem::refused(format!("read `{key}`"))),
+        other => anyhow::Error::new(other).context(unreadable(key)),
     }
 }
 
@@ -166,9 +173,7 @@ pub fn peek_header(plan: &TablePlan, key: &str, start: &[u8]) -> Result<RowPlan>
             Splitter::new(text, &plan.source.dialect, 16 << 10)
                 .header()
                 .map_err(|error| split_error(key, error))?
-                .with_context(|| {
-                    Problem::refused(format!("`{key}` is empty: expected at least a header"))
-                })?
+                .with_context(|| empty(key))?
         }
     };
     plan.row_plan(&names, key)
