@@ -92,6 +92,7 @@ impl SqlFiles {
             numbered::read_folder(&folder.join(part))
                 .with_context(|| Problem::usage("read the numbered SQL"))
         };
+        refuse_strays(folder)?;
         let files = SqlFiles {
             schema: read("schema")?,
             derive: read("derive")?,
@@ -115,6 +116,31 @@ impl SqlFiles {
             .chain(self.derive.iter().map(|file| ("derive", file)))
             .chain(self.checks.iter().map(|file| ("checks", file)))
     }
+}
+
+/// Nothing else belongs into `sql/<dataset>`: a folder called `check` would never be read, and its
+/// gates would never be asked.
+fn refuse_strays(folder: &Path) -> Result<()> {
+    let listing = || Problem::usage(format!("list `{}`", folder.display()));
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder).with_context(listing)? {
+        let entry = entry.with_context(listing)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = match name.as_str() {
+            "schema" | "derive" | "checks" | "golden" => entry.path().is_dir(),
+            "README.md" => true,
+            name => name.starts_with('.'),
+        };
+        if !known {
+            bail!(Problem::usage(format!(
+                "`{}` is never read: only the folders schema, derive, checks and golden belong here",
+                entry.path().display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// One digest over everything that decides what a build will hold.
