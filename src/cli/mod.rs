@@ -197,7 +197,9 @@ fn refuse_secret_in_flag(matches: &ArgMatches, settings: &Settings) -> Result<()
         .split_once("://")
         .and_then(|(_, rest)| rest.rsplit_once('@'))
         .is_some_and(|(user, _)| user.contains(':'));
-    if in_url || target.contains("password=") {
+    // libpq allows spaces around the sign.
+    let spaceless: String = target.split_whitespace().collect();
+    if in_url || spaceless.contains("password=") {
         bail!(
             Problem::usage("--target holds a password, which every user of this machine could read")
                 .hint("leave it out and use PGPASSWORD, ~/.pgpass or a service file, or set OVERNIGHT_TARGET, or write --target env:NAME")
