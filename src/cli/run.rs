@@ -196,10 +196,18 @@ struct RejectFile {
 impl RejectFile {
     fn create(path: Option<&Path>) -> Result<RejectFile> {
         let writer = match path {
-            Some(path) => Some(
-                csv::Writer::from_path(path)
-                    .with_context(|| Problem::usage(format!("create `{}`", path.display())))?,
-            ),
+            Some(path) => {
+                let create = || Problem::usage(format!("create `{}`", path.display()));
+                let file = std::fs::File::create(path).with_context(create)?;
+                let mut writer = csv::WriterBuilder::new()
+                    .has_headers(false)
+                    .from_writer(file);
+                // Also above an empty list, so that a reader always finds the columns.
+                writer
+                    .write_record(PlacedReject::FIELDS)
+                    .with_context(create)?;
+                Some(writer)
+            }
             None => None,
         };
         Ok(RejectFile { writer })

@@ -24,6 +24,13 @@ pub struct PlacedReject {
     pub reason: String,
 }
 
+impl PlacedReject {
+    /// Names of its fields, in the order in which they are serialized.
+    pub const FIELDS: [&str; 7] = [
+        "source", "key", "record", "line", "byte", "column", "reason",
+    ];
+}
+
 impl std::fmt::Display for PlacedReject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -62,27 +69,35 @@ pub fn over_budget(source: &Source, load: &TableLoad, rejected: u64) -> anyhow::
         .first()
         .map_or_else(String::new, |reject| format!("; the first: {reject}"));
     let name = &source.name;
-    anyhow::Error::new(RejectsOverBudget { rejects: load.rejects.clone() }).context(
-        Problem::refused(format!(
-            "{} {} rejected, the budget is {budget}{place}",
-            grouped(rejected),
-            if rejected == 1 { "record was" } else { "records were" }
-        ))
+    let said = format!(
+        "{} {} rejected, the budget is {budget}{place}",
+        grouped(rejected),
+        if rejected == 1 {
+            "record was"
+        } else {
+            "records were"
+        }
+    );
+    let rejects = load.rejects.clone();
+    anyhow::Error::new(RejectsOverBudget { said: said.clone(), rejects }).context(
+        Problem::refused(said)
         .hint(format!(
             "`overnight run --rejects FILE` lists them; `[expect] rejects = {{ max = … }}` in `{name}.toml` allows some"
         )),
     )
 }
 
-/// Carries the listed rejects of a failed load to whoever writes them to a file.
+/// Carries the listed rejects of a failed load to whoever writes them to a file. It says what the
+/// problem above it says, and a chain shows what is said twice only once.
 #[derive(Debug)]
 pub struct RejectsOverBudget {
+    said: String,
     pub rejects: Vec<PlacedReject>,
 }
 
 impl std::fmt::Display for RejectsOverBudget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} rejects are listed", self.rejects.len())
+        f.write_str(&self.said)
     }
 }
 
