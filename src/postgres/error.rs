@@ -51,11 +51,65 @@ fn join_chain<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'stat
 
 /// One line for an error or notice of the server.
 pub(super) fn explain_answer(answer: &DbError) -> String {
-    let code = answer.code().code();
-    let mut text = match said_in_our_words(answer) {
+    let said = match said_in_our_words(answer) {
         Some(words) => words.to_owned(),
         None => one_line(answer.message()),
     };
+    with_places(said, answer)
+}
+
+/// One line for an error of somebody's statement, whose text is given.
+///
+/// A name that does not exist may have been made of data: by a cast to `regclass`, or in a
+/// statement that a function put together. So the server's message is shown only where it speaks
+/// about the text that stands in the file.
+pub fn explain_statement(error: &Error, statement: &str) -> String {
+    match error.as_db_error() {
+        Some(answer) if !speaks_about(answer, statement) => {
+            let condition = said_in_our_words(answer).unwrap_or_else(|| condition(answer));
+            with_places(condition.to_owned(), answer)
+        }
+        _ => explain(error),
+    }
+}
+
+fn speaks_about(answer: &DbError, statement: &str) -> bool {
+    // The server's own troubles: transactions, resources, cancellation, the system.
+    let own = ["08", "25", "40", "53", "54", "55", "57", "58"];
+    if own
+        .iter()
+        .any(|class| answer.code().code().starts_with(class))
+    {
+        return true;
+    }
+    match answer.position() {
+        // Found while the text was read, before any row was.
+        Some(ErrorPosition::Original(_)) => true,
+        Some(ErrorPosition::Internal { query, .. }) => statement.contains(query.trim()),
+        None => {
+            let mut quoted = answer.message().split('"').skip(1).step_by(2).peekable();
+            quoted.peek().is_some() && quoted.all(|name| statement.contains(name))
+        }
+    }
+}
+
+/// The condition without the names in the server's message.
+fn condition(answer: &DbError) -> &'static str {
+    match answer.code().code() {
+        "42P01" => "a relation does not exist (its name may be data and is not shown)",
+        "42703" => "a column does not exist (its name may be data and is not shown)",
+        "42883" => "a function or operator does not exist (its name may be data and is not shown)",
+        "42704" | "3F000" => "an object does not exist (its name may be data and is not shown)",
+        "42P07" | "42710" | "42P06" => {
+            "an object exists already (its name may be data and is not shown)"
+        }
+        "42601" => "syntax error in a statement inside a function",
+        _ => "the statement failed (the server's text may hold data and is not shown)",
+    }
+}
+
+fn with_places(mut text: String, answer: &DbError) -> String {
+    let code = answer.code().code();
     // Writing to a String cannot fail.
     let _ = match (answer.schema(), answer.table()) {
         (Some(schema), Some(table)) => write!(text, ", table `{schema}.{table}`"),

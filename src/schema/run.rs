@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::{Client, SimpleQueryMessage, error::ErrorPosition};
 
 use super::numbered::NumberedFile;
-use crate::postgres::error::explain;
+use crate::postgres::error::{explain, explain_statement};
 use crate::postgres::sql::{Statement, leading_word, leading_words};
 
 /// What one statement of a file took.
@@ -83,7 +83,7 @@ pub async fn run(client: &Client, file: &NumberedFile) -> Result<Vec<StepTiming>
             client
                 .batch_execute("COMMIT")
                 .await
-                .map_err(|e| failure(file, place, &e, "at the end of the transaction: "))?;
+                .map_err(|e| failure(file, "", place, &e, "at the end of the transaction: "))?;
             Ok(steps)
         }
         Err(error) => {
@@ -258,11 +258,12 @@ fn statement_failure(
         Some(timeout) if over && canceled => format!("the timeout of {timeout:?} is over: "),
         _ => String::new(),
     };
-    failure(file, place, error, &before)
+    failure(file, statement.text, place, error, &before)
 }
 
 fn failure(
     file: &NumberedFile,
+    text: &str,
     (line, statement_line): (u32, u32),
     error: &tokio_postgres::Error,
     before: &str,
@@ -272,6 +273,6 @@ fn failure(
         line,
         statement_line,
         code: error.code().map(|code| code.code().to_owned()),
-        message: format!("{before}{}", explain(error)),
+        message: format!("{before}{}", explain_statement(error, text)),
     }
 }
