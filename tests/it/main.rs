@@ -8,18 +8,25 @@
 
 mod access;
 mod architecture;
+mod canary;
 mod disk;
+mod encoders;
 mod fetch;
 mod folder;
+mod gates;
 mod generator;
+mod inputs;
 mod kill;
 mod locks;
 mod nights;
 mod operators;
 mod postgres;
+mod rejects;
 mod retire;
 mod rollback;
 mod s3;
+mod s3_nights;
 mod schema;
+mod serial;
 mod signals;
 mod support;

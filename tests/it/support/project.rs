@@ -193,6 +193,31 @@ impl Project {
         self.overnight(&["run", &self.name])
     }
 
+    /// A run that must fail with this status and say this, and leave nothing behind but its record:
+    /// the alias and every build are as before.
+    #[track_caller]
+    pub fn refuses(&self, code: i32, texts: &[&str]) -> Ended {
+        self.refuses_to(&["run", &self.name], code, texts)
+    }
+
+    /// The same for any command line.
+    #[track_caller]
+    pub fn refuses_to(&self, arguments: &[&str], code: i32, texts: &[&str]) -> Ended {
+        let before = self.alias_and_builds();
+        let ended = self.overnight(arguments).code(code).says(texts);
+        assert_eq!(self.alias_and_builds(), before, "{}", ended.stderr);
+        ended
+    }
+
+    /// Names and identities of the alias and the builds.
+    fn alias_and_builds(&self) -> Vec<Vec<Option<String>>> {
+        let sql = format!(
+            "select datname, oid from pg_database where datname ~ '^{}(_[0-9]{{8}}t[0-9]{{6}}z.*)?$' order by 1",
+            self.name
+        );
+        self.cluster().sql("postgres", &sql).unwrap()
+    }
+
     /// What a service sees: a query through the alias as the reader role.
     #[track_caller]
     pub fn service(&self, sql: &str) -> String {
