@@ -126,6 +126,10 @@ fn empty(key: &str) -> Problem {
 fn split_error(key: &str, error: SplitError) -> anyhow::Error {
     match error {
         SplitError::Io(error) => placed(key, error),
+        SplitError::RecordTooLong { .. } => anyhow::Error::new(error).context(
+            Problem::refused(format!("read `{key}`"))
+                .hint("look for a quote that is not closed; `max_record_bytes` under [format] allows longer records"),
+        ),
         other => anyhow::Error::new(other).context(unreadable(key)),
     }
 }

@@ -203,6 +203,7 @@ fn a_record_longer_than_allowed_is_refused_with_its_line() {
         &[
             "read `files_long/items.csv`",
             "the record at line 3 (byte 39) is longer than 1024 bytes",
+            "hint: look for a quote that is not closed; `max_record_bytes`",
         ],
     );
     assert!(!ended.stderr.contains("canary"));
