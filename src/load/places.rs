@@ -15,7 +15,7 @@ struct Batch {
     rejected: Vec<u64>,
 }
 
-/// The way back for one table; a few words for each chunk.
+/// The way back for the rows under way; a few words for each chunk and reject.
 #[derive(Debug, Default)]
 pub struct Places {
     batches: Vec<Batch>,
@@ -32,6 +32,13 @@ impl Places {
             rejected,
         });
         self.rows += rows;
+    }
+
+    /// Forgets what lies wholly before a row: the server has taken those rows and will not come
+    /// back to them. Without this, rejects would add up over a long table.
+    pub fn forget(&mut self, row: u64) {
+        let needed = self.batches.partition_point(|batch| batch.first_row <= row);
+        self.batches.drain(..needed.saturating_sub(1));
     }
 
     /// Object and record number (from 1) of a row (from 0).
@@ -66,5 +73,9 @@ mod tests {
             found,
             [(0, 2), (0, 4), (0, 5), (0, 6), (0, 7), (1, 1), (1, 3)]
         );
+        places.forget(4);
+        assert_eq!(places.find(2), None);
+        assert_eq!(places.find(4), Some((0, 7)));
+        assert_eq!(places.find(6), Some((1, 3)));
     }
 }

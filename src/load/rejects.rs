@@ -48,6 +48,21 @@ impl std::fmt::Display for PlacedReject {
     }
 }
 
+/// Only the first rejects are kept with their places; when there were more, somebody should know
+/// that the list is not all.
+pub fn warn_of_unlisted(load: &TableLoad) {
+    let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
+    let listed = load.rejects.len() as u64;
+    if rejected > listed {
+        tracing::warn!(
+            "`{}`: the first {} of {} rejects are listed with their places, the others only counted",
+            load.table,
+            grouped(listed),
+            grouped(rejected)
+        );
+    }
+}
+
 /// Says whether the rejects of the whole table are within the budget of its source.
 ///
 /// # Errors

@@ -105,6 +105,7 @@ impl<'l> TableLoader<'l> {
         this.load.rows = this.copy.rows;
         let load = this.load;
         receipt::check_counts(&load)?;
+        rejects::warn_of_unlisted(&load);
         rejects::check_budget(&job.plan.source, &load)?;
         receipt::write(&session, &load).await?;
         crashpoint::reached("load.before_commit");
@@ -170,11 +171,12 @@ impl<'l> TableLoader<'l> {
                     let (mut parsed, plan, share, byte, lines_before) =
                         answer.context("wait for a parsing thread")??;
                     self.lines += lines_before;
-                    self.account(object, &parsed, &plan, byte)?;
+                    self.account(object, &mut parsed, &plan, byte)?;
                     let rows = Bytes::from(std::mem::take(&mut parsed.rows));
                     if let Err(error) = self.copy.send(rows, parsed.row_count).await {
                         return Err(self.explain(error));
                     }
+                    self.places.forget(self.copy.rows);
                     self.progress.add(parsed.row_count, parsed.rejected);
                     crashpoint::reached("load.in_copy");
                     drop(share);
@@ -185,9 +187,15 @@ impl<'l> TableLoader<'l> {
     }
 
     /// Adds up a chunk and turns its places into places of the object.
-    fn account(&mut self, object: usize, parsed: &Parsed, plan: &RowPlan, byte: u64) -> Result<()> {
+    fn account(
+        &mut self,
+        object: usize,
+        parsed: &mut Parsed,
+        plan: &RowPlan,
+        byte: u64,
+    ) -> Result<()> {
         let first_record = self.count.records_read + 1;
-        let rejected = parsed.rejects.iter().map(|reject| reject.record).collect();
+        let rejected = std::mem::take(&mut parsed.rejected_records);
         self.places
             .add(object, first_record, parsed.row_count, rejected);
         for reject in &parsed.rejects {

@@ -74,6 +74,8 @@ pub struct Parsed {
     pub records: u64,
     pub lines: u64,
     pub rejected: u64,
+    /// Every rejected record, counted from the start of the chunk: a row is traced past them.
+    pub rejected_records: Vec<u64>,
     /// At most [`MAX_LISTED_REJECTS`].
     pub rejects: Vec<Reject>,
 }
@@ -159,6 +161,7 @@ pub fn parse(chunk: &Chunk, plan: &RowPlan) -> Parsed {
             Err((column, reason)) => {
                 parsed.rows.truncate(start);
                 parsed.rejected += 1;
+                parsed.rejected_records.push(place.record);
                 if parsed.rejects.len() < MAX_LISTED_REJECTS {
                     parsed.rejects.push(Reject {
                         record: place.record,

@@ -232,6 +232,19 @@ fn verify_asks_again_and_says_so_with_its_status() {
     assert_eq!(project.live(), live);
 
     std::fs::remove_file(project.path("sql/gates_verify/checks/010_new.sql")).unwrap();
+    // So is a reader who lost a right.
+    let revoke = format!("revoke select on item from {}", project.reader);
+    project.cluster().sql(&project.name, &revoke).unwrap();
+    let told = project.overnight(&["verify", &project.name]).code(1);
+    let missing = format!("{} on public.item", project.reader);
+    assert!(
+        told.stdout.contains("missing rights of readers") && told.stdout.contains(&missing),
+        "{}",
+        told.stdout
+    );
+    let grant = format!("grant select on item to {}", project.reader);
+    project.cluster().sql(&project.name, &grant).unwrap();
+    project.overnight(&["verify", &project.name]).code(0);
     // Rows that vanish from a published build are noticed.
     project
         .cluster()

@@ -246,3 +246,27 @@ fn the_file_of_rejects_lists_all_of_them_with_and_without_a_budget() {
         &["create `no/such/folder.csv`"],
     );
 }
+
+#[test]
+fn more_rejects_than_the_list_holds_are_counted_and_passed_when_a_record_is_traced() {
+    let project = Project::with_schema(
+        "rejects_many",
+        "create table item (id integer check (id < 1000));\n",
+        "table = \"item\"\nfiles = \"items*.csv\"\n[expect]\nrejects = { max = \"100%\" }\n",
+    );
+    // All of them in one chunk.
+    let rejects = "x\n".repeat(150_000);
+    project.input("items.csv", format!("id\n1\n{rejects}2\n"));
+    project.run().code(0).says(&[
+        "`item`: the first 100,000 of 150,000 rejects are listed with their places, the others only counted",
+    ]);
+    assert_eq!(
+        project.service("select concat_ws(' ', records_read, rows_loaded, rejected, (select count(*) from overnight.reject), (select max(record) from overnight.reject)) from overnight.input"),
+        "150002 2 150000 100000 100001"
+    );
+    project.input("items.csv", format!("id\n1\n{rejects}2000\n"));
+    project.refuses(
+        1,
+        &["`rejects_many/items.csv` record 150,002: check constraint violated"],
+    );
+}
