@@ -1,0 +1,275 @@
+//! The keys of `dataset.toml` and of source files, as they are written.
+//!
+//! Unknown keys are errors, because a misspelt key that is ignored would change what is loaded
+//! without a word; every error names the file and the line.
+
+use crate::problem::Problem;
+use crate::units::{Percent, Span};
+use anyhow::Result;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// The keys of `dataset.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetFile {
+    /// The schema version that the services were built against.
+    pub schema_version: i32,
+    /// Prefix of the raw objects below the input location.
+    #[serde(default)]
+    pub files_under: String,
+    /// When the inputs are complete.
+    pub ready_when: Option<Ready>,
+    /// The newest input must not be older than this.
+    pub max_age: Option<Span>,
+    /// Roles that get SELECT in the build and CONNECT when the alias moves.
+    #[serde(default)]
+    pub readers: Vec<String>,
+    /// How many published builds are kept, the live one included.
+    #[serde(default = "default_keep")]
+    pub keep: usize,
+    /// Who looks through the alias after a flip; default: the first reader, if this tool may become it.
+    pub probe: Option<Probe>,
+}
+
+fn default_keep() -> usize {
+    3
+}
+
+/// When the inputs of a night are complete.
+#[derive(Debug)]
+pub enum Ready {
+    /// An object of this name lies below the prefix.
+    Marker(String),
+    /// No input is younger than this.
+    Settled(Settled),
+}
+
+/// `{ min_age = "10m" }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settled {
+    pub min_age: Span,
+}
+
+/// The login that looks through the alias after a flip.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    pub user: String,
+    /// `env:NAME` or `file:PATH`; without it, libpq's own places.
+    pub password: Option<String>,
+}
+
+/// Where a column's text is found and how it is spelled.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnRule {
+    /// Name in the header; default: the name that folds to the column's own.
+    pub from: Option<String>,
+    /// Texts that mean NULL, instead of the format's.
+    pub null: Option<Vec<String>>,
+    pub parse: Option<Spelling>,
+    /// Offset of zone-less `timestamptz` texts: `UTC` or `+HH:MM`.
+    pub zone: Option<String>,
+}
+
+/// How a value is spelled, where the server's own spelling does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spelling {
+    /// `$1,234.00 ` and `($60.80)`.
+    Money,
+}
+
+/// What a night's load must look like.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    #[serde(default)]
+    pub rows: ExpectRows,
+    #[serde(default)]
+    pub rejects: ExpectRejects,
+}
+
+/// Rows loaded into the table.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectRows {
+    pub min: Option<u64>,
+    /// Largest difference from the last published build, up or down.
+    pub change: Option<Percent>,
+}
+
+/// How many records may be rejected before the run fails.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectRejects {
+    pub max: Option<Limit>,
+}
+
+/// A number of records, or a share of the records read.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    Records(u64),
+    Share(Percent),
+}
+
+impl ExpectRejects {
+    /// Whether `rejected` of `read` records are within the budget. Without a budget, none are.
+    pub fn allows(&self, rejected: u64, read: u64) -> bool {
+        match self.max {
+            None => rejected == 0,
+            Some(Limit::Records(most)) => rejected <= most,
+            Some(Limit::Share(share)) => rejected as f64 <= read as f64 * share.0 / 100.0,
+        }
+    }
+
+    /// Whether a reject can be collected at all; if not, the first one ends the load.
+    pub fn collects(&self) -> bool {
+        !matches!(self.max, None | Some(Limit::Records(0)))
+    }
+
+    /// The budget in words.
+    pub fn describe(&self) -> String {
+        match self.max {
+            None => "none".into(),
+            Some(Limit::Records(most)) => format!("at most {most}"),
+            Some(Limit::Share(share)) => format!("at most {share}"),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceFile {
+    pub(super) table: String,
+    pub(super) files: String,
+    #[serde(default)]
+    pub(super) format: FormatFile,
+    #[serde(default)]
+    pub(super) columns: BTreeMap<String, ColumnFile>,
+    #[serde(default)]
+    pub(super) ignore: Vec<String>,
+    #[serde(default)]
+    pub(super) absent: Vec<String>,
+    #[serde(default)]
+    pub(super) expect: Expect,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FormatFile {
+    pub(super) kind: Option<Kind>,
+    pub(super) delimiter: Option<String>,
+    pub(super) quote: Option<String>,
+    pub(super) escape: Option<EscapeFile>,
+    pub(super) encoding: Option<String>,
+    pub(super) header: Option<bool>,
+    pub(super) names: Option<Vec<String>>,
+    pub(super) null: Option<Vec<String>>,
+    pub(super) max_record_bytes: Option<crate::units::Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Delimited,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EscapeFile {
+    Double,
+    Backslash,
+}
+
+#[derive(Debug)]
+pub(super) enum ColumnFile {
+    From(String),
+    Rule(ColumnRule),
+}
+
+/// Reads one of two forms by what stands there. (`#[serde(untagged)]` would try one form after the
+/// other and then say neither which key was wrong nor in which line.)
+macro_rules! deserialize_either {
+    ($type:ty, $expected:literal, $($visit:ident($argument:ident: $form:ty) => $value:expr,)*) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Either;
+                impl<'de> Visitor<'de> for Either {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+                    $(deserialize_either!(@ $visit $argument $form, $value);)*
+                }
+                deserializer.deserialize_any(Either)
+            }
+        }
+    };
+    (@ visit_map $argument:ident $form:ty, $value:expr) => {
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            let $argument = <$form>::deserialize(MapAccessDeserializer::new(map))?;
+            Ok($value)
+        }
+    };
+    (@ $visit:ident $argument:ident $form:ty, $value:expr) => {
+        fn $visit<E: serde::de::Error>(self, $argument: $form) -> Result<Self::Value, E> {
+            $value.map_err(E::custom)
+        }
+    };
+}
+deserialize_either!(
+    Ready,
+    "the name of a marker, or `{ min_age = \"10m\" }`",
+    visit_str(name: &str) => anyhow::Ok(Ready::Marker(name.to_owned())),
+    visit_map(settled: Settled) => Ready::Settled(settled),
+);
+deserialize_either!(
+    ColumnFile,
+    "a name in the header, or a table such as `{ from = \"NAME\" }`",
+    visit_str(from: &str) => anyhow::Ok(ColumnFile::From(from.to_owned())),
+    visit_map(rule: ColumnRule) => ColumnFile::Rule(rule),
+);
+deserialize_either!(
+    Limit,
+    "a number of records, or a share such as `\"0.1%\"`",
+    visit_i64(records: i64) => u64::try_from(records).map(Limit::Records),
+    visit_u64(records: u64) => anyhow::Ok(Limit::Records(records)),
+    visit_str(share: &str) => share.parse().map(Limit::Share),
+);
+
+/// Reads TOML; the error names the file and shows the line.
+pub fn parse_toml<T: for<'de> Deserialize<'de>>(path: &Path, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let place = match line {
+            Some(line) => format!("`{}` line {line}", path.display()),
+            None => format!("`{}`", path.display()),
+        };
+        anyhow::Error::new(Problem::usage(format!("{place}: {}", error.message())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reject_budget_counts_records_or_a_share() {
+        let none = ExpectRejects { max: None };
+        assert!(none.allows(0, 10) && !none.allows(1, 10) && !none.collects());
+        let share = ExpectRejects {
+            max: Some(Limit::Share(Percent(10.0))),
+        };
+        assert!(share.allows(1, 10) && !share.allows(2, 10) && share.collects());
+    }
+}

@@ -1,0 +1,197 @@
+//! What `sources/<dataset>/*.toml` declare: a [`Dataset`] and its [`Source`]s.
+//!
+//! In: the files of one dataset. Out: checked values with the configuration errors already
+//! reported, each naming the file. Nothing here talks to a server; column types are not declared
+//! here, they come from the database. Unknown keys are errors, because a misspelt key that is
+//! ignored would change what is loaded without a word.
+
+mod file;
+mod source;
+
+pub use file::{
+    ColumnRule, DatasetFile, Expect, ExpectRejects, ExpectRows, Limit, Probe, Ready, Settled,
+    Spelling, parse_toml,
+};
+pub use source::{Source, fold};
+
+use crate::problem::Problem;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The longest dataset name: a build name adds `_20261121t051002z` and must stay within the 63
+/// bytes of a PostgreSQL identifier.
+pub const MAX_NAME_BYTES: usize = 63 - 17;
+
+/// One family of builds with one alias.
+#[derive(Debug)]
+pub struct Dataset {
+    /// Also the alias and the first part of each build's name.
+    pub name: String,
+    /// What its `dataset.toml` says.
+    pub settings: DatasetFile,
+    /// One for each table that files fill, by file name.
+    pub sources: Vec<Source>,
+    /// SHA-256 over the names and texts of all source files.
+    pub digest: String,
+    /// `sql/<dataset>`.
+    pub sql: PathBuf,
+}
+
+impl Dataset {
+    /// Reads `sources/<name>` of a project.
+    ///
+    /// # Errors
+    /// A [`Problem`] with status 2 that names the file, the line and what was expected.
+    pub fn read(project: &Path, name: &str) -> Result<Dataset> {
+        check_name(name)?;
+        let folder = project.join("sources").join(name);
+        if !folder.is_dir() {
+            bail!(
+                Problem::usage(format!(
+                    "there is no dataset `{name}` in `{}`",
+                    project.display()
+                ))
+                .hint(format!("datasets here: {}", names(project)?.join(", ")))
+            );
+        }
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut settings = None;
+        let mut sources = Vec::new();
+        for path in toml_files(&folder)? {
+            let stem = stem(&path);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
+            digest.update(format!("{stem} {}\n", text.len()).as_bytes());
+            digest.update(text.as_bytes());
+            if stem == "dataset" {
+                let parsed: DatasetFile = parse_toml(&path, &text)?;
+                settings = Some(parsed);
+            } else {
+                sources.push(
+                    Source::read(&stem, &path, &text)
+                        .with_context(|| Problem::usage(format!("read `{}`", path.display())))?,
+                );
+            }
+        }
+        let Some(settings) = settings else {
+            bail!(
+                Problem::usage(format!("`{}` has no dataset.toml", folder.display()))
+                    .hint("write one with at least `schema_version = 1`")
+            );
+        };
+        if settings.keep < 2 {
+            bail!(Problem::usage(format!(
+                "`{}/dataset.toml`: keep = {} would leave nothing to roll back to; write 2 or more",
+                folder.display(),
+                settings.keep
+            )));
+        }
+        if sources.is_empty() {
+            bail!(Problem::usage(format!(
+                "`{}` declares no source: add a TOML file for each table that files fill",
+                folder.display()
+            )));
+        }
+        let mut tables = BTreeMap::new();
+        for source in &sources {
+            let table = (source.schema.clone(), source.table.clone());
+            if let Some(other) = tables.insert(table, &source.name) {
+                bail!(Problem::usage(format!(
+                    "sources `{other}` and `{}` of `{name}` both fill table `{}`: let one source name all its files",
+                    source.name, source.table
+                )));
+            }
+        }
+        Ok(Dataset {
+            name: name.to_owned(),
+            settings,
+            sources,
+            digest: hex(digest.finish().as_ref()),
+            sql: project.join("sql").join(name),
+        })
+    }
+}
+
+/// The datasets of a project, by name.
+pub fn names(project: &Path) -> Result<Vec<String>> {
+    let folder = project.join("sources");
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| Problem::usage(format!("list `{}`", folder.display())))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = !name.is_empty()
+        && name.len() <= MAX_NAME_BYTES
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !fits {
+        bail!(Problem::usage(format!(
+            "`{name}` cannot name a dataset: a database is called after it, so write at most {MAX_NAME_BYTES} lower-case letters, digits and `_`, a letter first"
+        )));
+    }
+    Ok(())
+}
+
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)
+        .with_context(|| Problem::usage(format!("list `{}`", folder.display())))?
+    {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.starts_with('.') || name == "README.md" {
+            continue;
+        }
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            bail!(Problem::usage(format!(
+                "`{}` is not a source file: only `.toml` files belong in this folder",
+                path.display()
+            )));
+        }
+        files.push(path);
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Bytes as lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dataset_name_leaves_room_for_the_time() {
+        assert!(check_name("planinfo").is_ok());
+        for wrong in ["", "Plan", "plan-info", "9plans", "_x", &"x".repeat(47)] {
+            assert!(check_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}

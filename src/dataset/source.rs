@@ -1,0 +1,163 @@
+//! One source: from the keys of its file to what the load needs.
+
+use super::file::{ColumnFile, EscapeFile, Kind, SourceFile, parse_toml};
+use super::{ColumnRule, Expect};
+use crate::read::dialect::{Dialect, Escape};
+use crate::read::encoding::Encoding;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One raw feed that fills one table.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Name of its file, without `.toml`.
+    pub name: String,
+    pub schema: String,
+    pub table: String,
+    /// Matches keys below the dataset's prefix.
+    pub files: glob::Pattern,
+    pub dialect: Dialect,
+    /// Field names of a file without a header.
+    pub names: Option<Vec<String>>,
+    /// Texts that mean NULL where the column says nothing else.
+    pub null: Vec<String>,
+    /// Table column -> where its text is found.
+    pub columns: BTreeMap<String, ColumnRule>,
+    /// File columns that are not loaded, folded.
+    pub ignore: Vec<String>,
+    /// Table columns that no file fills.
+    pub absent: Vec<String>,
+    pub expect: Expect,
+}
+
+impl Source {
+    pub(super) fn read(name: &str, path: &Path, text: &str) -> Result<Source> {
+        let file: SourceFile = parse_toml(path, text)?;
+        let (schema, table) = match file.table.split_once('.') {
+            Some((schema, table)) => (schema.to_owned(), table.to_owned()),
+            None => ("public".to_owned(), file.table.clone()),
+        };
+        let format = file.format;
+        let header = format.header.unwrap_or(true);
+        let Kind::Delimited = format.kind.unwrap_or(Kind::Delimited);
+        if header == format.names.is_some() {
+            bail!(if header {
+                "`names` is for files without a header: remove it, or set `header = false`"
+            } else {
+                "`header = false` needs `names = [...]`, the names of the file's columns in order"
+            });
+        }
+        let dialect = Dialect {
+            delimiter: one_byte("delimiter", format.delimiter.as_deref().unwrap_or(","))?,
+            quote: match format.quote.as_deref() {
+                Some("none") => None,
+                Some(quote) => Some(one_byte("quote", quote)?),
+                None => Some(b'"'),
+            },
+            escape: match format.escape {
+                Some(EscapeFile::Backslash) => Escape::Backslash,
+                Some(EscapeFile::Double) | None => Escape::Doubled,
+            },
+            header,
+            encoding: match format.encoding.as_deref() {
+                None => Encoding::Utf8,
+                Some(label) => Encoding::from_label(label).with_context(|| {
+                    format!(
+                        "encoding `{label}` is not known: write utf-8, windows-1252 or iso-8859-1"
+                    )
+                })?,
+            },
+            max_record_bytes: format
+                .max_record_bytes
+                .map_or(16 << 20, |bytes| bytes.0 as usize),
+        };
+        dialect.check()?;
+        Ok(Source {
+            name: name.to_owned(),
+            schema,
+            table,
+            files: glob::Pattern::new(&file.files)
+                .with_context(|| format!("`files = \"{}\"` is not a glob", file.files))?,
+            dialect,
+            names: format.names,
+            null: format.null.unwrap_or_else(|| vec![String::new()]),
+            columns: file
+                .columns
+                .into_iter()
+                .map(|(column, rule)| {
+                    let rule = match rule {
+                        ColumnFile::From(from) => ColumnRule {
+                            from: Some(from),
+                            ..ColumnRule::default()
+                        },
+                        ColumnFile::Rule(rule) => rule,
+                    };
+                    (column, rule)
+                })
+                .collect(),
+            ignore: file.ignore.iter().map(|column| fold(column)).collect(),
+            absent: file.absent,
+            expect: file.expect,
+        })
+    }
+
+    /// `schema.table`, without the schema where it is `public`.
+    pub fn full_table(&self) -> String {
+        match self.schema.as_str() {
+            "public" => self.table.clone(),
+            schema => format!("{schema}.{}", self.table),
+        }
+    }
+}
+
+fn one_byte(key: &str, text: &str) -> Result<u8> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => bail!(
+            "`{key} = \"{}\"` must be one ASCII character",
+            text.escape_default()
+        ),
+    }
+}
+
+/// A header name as a column name: lower case, every run of other characters one `_`.
+pub fn fold(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_alphanumeric() {
+            out.extend(c.to_lowercase());
+        } else if !out.is_empty() && !out.ends_with('_') {
+            out.push('_');
+        }
+    }
+    out.truncate(out.trim_end_matches('_').len());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_names_fold_to_column_names() {
+        assert_eq!(fold("UNIT_COST"), "unit_cost");
+        assert_eq!(
+            fold("Special Needs Plan (SNP) Indicator "),
+            "special_needs_plan_snp_indicator"
+        );
+        assert_eq!(fold("copay_amt_pref_insln"), "copay_amt_pref_insln");
+        assert_eq!(fold("  $ "), "");
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_the_line() {
+        let text = "table = \"price\"\nfiles = \"p*.txt\"\n[format]\ndelimitr = \"|\"\n";
+        let error = Source::read("price", Path::new("price.toml"), text).unwrap_err();
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("line 4") && message.contains("delimitr"),
+            "{message}"
+        );
+    }
+}
