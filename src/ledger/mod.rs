@@ -264,7 +264,10 @@ async fn create_database(server: &Server, database: &str) -> Result<()> {
 
 async fn create_tables(session: &Session, database: &str) -> Result<()> {
     let version = |row: tokio_postgres::Row| row.get::<_, i32>(0);
-    let has_ledger = "select to_regclass('ledger.version') is not null";
+    // Not to_regclass: it answers from a cache, which an advisory lock does not bring up to date.
+    let has_ledger =
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                      where n.nspname = 'ledger' and c.relname = 'version')";
     if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
         session
             .batch_execute("begin; select pg_advisory_xact_lock(0)")
