@@ -281,6 +281,22 @@ impl Ledger {
         Ok(())
     }
 
+    /// A build that is gone is not the previous one: the published build before it is.
+    pub async fn forget_previous(&self, build: &Build) -> Result<()> {
+        self.session
+            .execute(
+                "update ledger.dataset d set previous_build = (
+                     select max(b.id) from ledger.build b
+                     where b.dataset = d.dataset and b.state = 'published' and b.rolled_back_at is null
+                       and b.id < d.live_build)
+                 where dataset = $1 and previous_build = $2",
+                &[&build.dataset, &build.id],
+            )
+            .await
+            .context("record the previous build")?;
+        Ok(())
+    }
+
     /// Records why a build came to nothing. Its database is swept afterwards.
     pub async fn fail(&self, build: &Build, reason: &str) -> Result<()> {
         self.session

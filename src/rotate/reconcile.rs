@@ -196,6 +196,7 @@ async fn sweep_build(
     }
     Ok(())
 }
+    ledger.forget_previous(build).await?;
 
 async fn lost(ledger: &Ledger, build: &Build, done: &mut Vec<String>) -> Result<()> {
     ledger.set_state(build, State::Dropped).await?;
