@@ -19,7 +19,7 @@ use crate::postgres::{Session, error as pg_error, quote_ident};
 use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::{Retired, retire};
-use crate::rotate::Move;
+use crate::rotate::{Move, refuse_stranger};
 use crate::schema::catalog::{self, Catalog};
 use crate::schema::numbered::{self, NumberedFile};
 use crate::schema::set_aside::{self, SetAside};
@@ -198,6 +198,9 @@ pub async fn run(
         return Ok(Outcome::Unchanged {
             live: live.name.clone(),
         });
+    }
+    if !options.no_rotate {
+        refuse_stranger(&ledger, &dataset.name).await?;
     }
     let this = Run {
         place,

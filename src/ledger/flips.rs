@@ -132,8 +132,9 @@ impl Ledger {
     }
 
     /// The record of a move that is taken back, inside the transaction that takes it back: what
-    /// was live, previous and held before is so again.
-    pub async fn record_revert(&self, dataset: &str, flip: &Flip) -> Result<()> {
+    /// was live, previous and held before is so again. `was_sealed`: the build had not been
+    /// published before, so that it is only verified again.
+    pub async fn record_revert(&self, dataset: &str, flip: &Flip, was_sealed: bool) -> Result<()> {
         let undone = self
             .session
             .execute(
@@ -150,15 +151,19 @@ impl Ledger {
         if undone != 1 {
             bail!("the alias `{dataset}` was moved by another process meanwhile");
         }
-        // Going forward, the build that failed the look must not be gone back to, nor be the
-        // measure of the next night. Going back, the one that is live again is no longer rolled back.
-        let (build, time) = match flip.kind {
-            Kind::Rotate => (Some(flip.to_build), "clock_timestamp()"),
-            Kind::Rollback => (flip.from_build, "null"),
+        // Going back, the one that is live again is no longer rolled back. Going forward to a build
+        // of earlier days, that one must not be gone back to.
+        let (build, change) = match (flip.kind, was_sealed) {
+            (Kind::Rollback, _) => (flip.from_build, "rolled_back_at = null"),
+            (Kind::Rotate, true) => (
+                Some(flip.to_build),
+                "state = 'verified', published_at = null",
+            ),
+            (Kind::Rotate, false) => (Some(flip.to_build), "rolled_back_at = clock_timestamp()"),
         };
         self.session
             .execute(
-                &format!("update ledger.build set rolled_back_at = {time} where id = $1"),
+                &format!("update ledger.build set {change} where id = $1"),
                 &[&build],
             )
             .await?;

@@ -9,6 +9,7 @@ use crate::dataset::Dataset;
 use crate::manifest::Manifest;
 use crate::nightly::{Run, SqlFiles, input_digest, live_build};
 use crate::progress::Progress;
+use crate::rotate::refuse_stranger;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -58,6 +59,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     let digest = input_digest(dataset, &files, &manifest);
     let live = live_build(&ledger, dataset).await?;
+    refuse_stranger(&ledger, &dataset.name).await?;
     let run = Run {
         place,
         ledger: &ledger,

@@ -9,7 +9,7 @@ pub mod probe;
 pub mod reconcile;
 mod rename;
 
-use crate::build::grant_readers;
+use crate::build::{find_database, grant_readers};
 use crate::config::FlipSettings;
 use crate::crashpoint;
 use crate::dataset::Dataset;
@@ -155,6 +155,29 @@ impl Move<'_> {
             readers: &self.dataset.settings.readers,
             settings: self.settings,
         };
-        attempt.revert(flip, from).await
+        attempt.revert(flip, from, to).await
     }
+}
+
+/// Fails if a first move could only fail, because a database that is not ours has the alias's
+/// name: better known before hours of building than after.
+///
+/// # Errors
+/// Status 1; nothing was changed.
+pub async fn refuse_stranger(ledger: &Ledger, dataset: &str) -> Result<()> {
+    let nothing_live = ledger.dataset(dataset).await?.live_build.is_none();
+    if nothing_live && find_database(ledger, dataset).await?.is_some() {
+        bail!(stranger_at(dataset));
+    }
+    Ok(())
+}
+
+fn stranger_at(alias: &str) -> Problem {
+    Problem::refused(format!(
+        "a database named `{alias}` exists and overnight did not make it; nothing was changed"
+    ))
+    .hint(
+        "rename or drop it yourself if services no longer need it, then try again; \
+         `overnight run --no-rotate` builds beside it",
+    )
 }

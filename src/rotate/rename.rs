@@ -49,14 +49,24 @@ impl Rename<'_> {
         .await
     }
 
-    /// Takes a move back: the same renames the other way round. `before` is what was live.
-    pub async fn revert(&self, flip: &Flip, before: Option<&Build>) -> Result<()> {
+    /// Takes a move to `moved` back: the same renames the other way round. `before` is what was
+    /// live. A build that had not been published before is sealed again, and waits.
+    pub async fn revert(&self, flip: &Flip, before: Option<&Build>, moved: &Build) -> Result<()> {
+        let was_sealed = moved.state == State::Verified;
         self.until_moved(async |attempt: &Attempt| {
             match before {
                 Some(_) => self.rename_both(attempt).await?,
-                None => self.rename_away(attempt).await?,
+                None => {
+                    self.rename_held(attempt, self.alias, &moved.name, moved.database_oid)
+                        .await?;
+                }
             }
-            self.ledger.record_revert(self.alias, flip).await
+            if was_sealed {
+                self.close_to_readers(&moved.name).await?;
+            }
+            self.ledger
+                .record_revert(self.alias, flip, was_sealed)
+                .await
         })
         .await
     }
@@ -144,13 +154,7 @@ impl Rename<'_> {
             .find(|row| row.get::<_, String>(1) == self.alias)
             .map(|row| row.get::<_, u32>(0));
         match (self.from, at_alias) {
-            (None, Some(_)) => bail!(
-                Problem::refused(format!(
-                    "a database named `{}` exists and overnight did not make it; nothing was changed",
-                    self.alias
-                ))
-                .hint("rename or drop it yourself if services no longer need it, then run again")
-            ),
+            (None, Some(_)) => bail!(super::stranger_at(self.alias)),
             (Some(from), at) if at != from.database_oid => bail!(
                 Problem::refused(format!(
                     "the alias `{}` is not the database that the ledger knows as live; somebody renamed it",
@@ -179,14 +183,6 @@ impl Rename<'_> {
         crashpoint::reached("flip.after_first_rename");
         self.rename_held(attempt, &self.to.name, self.alias, self.to.database_oid)
             .await
-    }
-
-    /// The first move taken back: the alias disappears again and the build is closed.
-    async fn rename_away(&self, attempt: &Attempt<'_>) -> Result<()> {
-        self.rename_held(attempt, self.alias, &self.to.name, self.to.database_oid)
-            .await?;
-        crate::build::allow_connections(self.ledger, &self.to.name, false).await?;
-        self.ledger.set_state(self.to, State::Verified).await
     }
 
     /// Renames while a second session ends those that are in the way.
@@ -235,6 +231,22 @@ impl Rename<'_> {
                 ))
                 .await
                 .with_context(|| format!("let `{reader}` connect"))?;
+        }
+        Ok(())
+    }
+
+    async fn close_to_readers(&self, name: &str) -> Result<()> {
+        crate::build::allow_connections(self.ledger, name, false).await?;
+        for reader in self.readers {
+            self.ledger
+                .session
+                .batch_execute(&format!(
+                    "revoke connect on database {} from {}",
+                    quote_ident(name),
+                    quote_ident(reader)
+                ))
+                .await
+                .with_context(|| format!("keep `{reader}` out of `{name}`"))?;
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ mod postgres;
 mod rejects;
 mod retire;
 mod rollback;
+mod rotation;
 mod s3;
 mod s3_nights;
 mod schema;
