@@ -350,14 +350,7 @@ impl Run<'_> {
     /// reason of the failure matters more, and the next start repeats the rest.
     pub async fn abandon(&self, build: &Build, error: &anyhow::Error) {
         let reason = pg_error::explain_chain(error);
-        let swept = async {
-            self.ledger.fail(build, &reason).await?;
-            let build = Build {
-                state: State::Failed,
-                ..build.clone()
-            };
-            build::sweep(self.ledger, &self.place.server, &build).await
-        };
+        let swept = build::fail_and_sweep(self.ledger, &self.place.server, build, &reason);
         if let Err(error) = swept.await {
             let why = pg_error::explain_chain(&error);
             tracing::warn!(build = %build.name, "{why}; the next start drops the unfinished build");

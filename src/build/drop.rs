@@ -21,6 +21,28 @@ pub enum Fate {
     NotOurs(String),
 }
 
+/// Records why a build came to nothing and drops what is left of it.
+///
+/// A full disk may refuse the record until the drop has given the space back, so it is tried
+/// before, where a crash cannot lose the reason, and if need be again after.
+pub async fn fail_and_sweep(
+    ledger: &Ledger,
+    server: &Server,
+    build: &Build,
+    reason: &str,
+) -> Result<Fate> {
+    let recorded = ledger.fail(build, reason).await;
+    let failed = Build {
+        state: State::Failed,
+        ..build.clone()
+    };
+    let swept = sweep(ledger, server, &failed).await;
+    if recorded.is_err() {
+        ledger.fail(build, reason).await?;
+    }
+    swept
+}
+
 /// Drops what is left of a build that came to nothing, and records it.
 pub async fn sweep(ledger: &Ledger, server: &Server, build: &Build) -> Result<Fate> {
     let fate = drop_database(ledger, server, build, true).await?;

@@ -7,13 +7,13 @@
 mod drop;
 mod stamp;
 
-pub use drop::{Fate, drop_database, sweep};
+pub use drop::{Fate, drop_database, fail_and_sweep, sweep};
 pub use stamp::{finish_stamp, grant_readers, write_stamp};
 
 use crate::crashpoint;
 use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger};
-use crate::postgres::{Server, quote_ident, quote_literal};
+use crate::postgres::{Server, explain_chain, quote_ident, quote_literal};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -92,9 +92,12 @@ pub async fn create(
         .await?;
     crashpoint::reached("build.after_intent");
     if let Err(error) = create_database(ledger, server, &mut build, locale).await {
-        ledger
-            .fail(&build, "the database could not be created")
-            .await?;
+        // The reason of the failure matters more than what does not succeed here; the next start
+        // repeats it.
+        let reason = explain_chain(&error);
+        if let Err(also) = fail_and_sweep(ledger, server, &build, &reason).await {
+            tracing::warn!(build = %build.name, "{}", explain_chain(&also));
+        }
         return Err(error);
     }
     Ok(build)

@@ -5,7 +5,9 @@
 //! (somebody renamed or dropped a database) is reported, not guessed at.
 
 use super::probe::Prober;
-use crate::build::{Fate, allow_connections, find_database, find_database_by_oid, sweep};
+use crate::build::{
+    Fate, allow_connections, fail_and_sweep, find_database, find_database_by_oid, sweep,
+};
 use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, State};
 use crate::postgres::error::explain_chain;
@@ -154,25 +156,28 @@ async fn repair_build(
     };
     match build.state {
         State::Creating | State::Loading => {
-            if build.failure.is_none() {
-                ledger
-                    .fail(build, "the run ended before the build was verified")
-                    .await?;
+            let reason = "the run ended before the build was verified";
+            if fail_and_sweep(ledger, server, build, reason).await? == Fate::Dropped {
+                done.push(dropped(build));
             }
-            sweep_build(ledger, server, build, done).await?;
         }
-        State::Failed if database.is_some() => sweep_build(ledger, server, build, done).await?,
+        State::Failed if database.is_some() => {
+            if sweep(ledger, server, build).await? == Fate::Dropped {
+                done.push(dropped(build));
+            }
+        }
         State::Verified => match database {
             // Sealed is what was verified; what was open meanwhile may be anything.
             Some(database) if database.allow_connections => {
                 let why = "was found open after it was sealed";
-                ledger.fail(build, why).await?;
+                // Open because somebody rotates to it at this moment? Then it is not verified any more.
+                if ledger.build(build.id).await?.state != State::Verified {
+                    return Ok(());
+                }
                 done.push(format!("`{}` {why} and is no longer verified", build.name));
-                let build = Build {
-                    state: State::Failed,
-                    ..build.clone()
-                };
-                sweep_build(ledger, server, &build, done).await?;
+                if fail_and_sweep(ledger, server, build, why).await? == Fate::Dropped {
+                    done.push(dropped(build));
+                }
             }
             Some(_) => {}
             None => lost(ledger, build, done).await?,
@@ -185,21 +190,13 @@ async fn repair_build(
     Ok(())
 }
 
-async fn sweep_build(
-    ledger: &Ledger,
-    server: &Server,
-    build: &Build,
-    done: &mut Vec<String>,
-) -> Result<()> {
-    if sweep(ledger, server, build).await? == Fate::Dropped {
-        done.push(format!("the unfinished build `{}` was dropped", build.name));
-    }
-    Ok(())
+fn dropped(build: &Build) -> String {
+    format!("the unfinished build `{}` was dropped", build.name)
 }
-    ledger.forget_previous(build).await?;
 
 async fn lost(ledger: &Ledger, build: &Build, done: &mut Vec<String>) -> Result<()> {
     ledger.set_state(build, State::Dropped).await?;
+    ledger.forget_previous(build).await?;
     done.push(format!(
         "`{}` is no longer on the server and is recorded as dropped",
         build.name
