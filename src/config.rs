@@ -119,6 +119,14 @@ pub struct Settings {
         value_name = "DURATION"
     )]
     pub stall_limit: Option<String>,
+    /// Without a terminal, a line of progress at least this often
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_PROGRESS_EVERY",
+        value_name = "DURATION"
+    )]
+    pub progress_every: Option<String>,
     /// Folder of the embedded server
     #[arg(long, global = true, env = "OVERNIGHT_HOME", value_name = "DIR")]
     pub home: Option<PathBuf>,
@@ -162,6 +170,7 @@ impl Settings {
             flip_limit,
             flip_window,
             stall_limit,
+            progress_every,
             home,
             postgres_bin,
         )
@@ -184,6 +193,8 @@ pub struct Config {
     pub locale: String,
     pub retire_after: Duration,
     pub flip: FlipSettings,
+    /// Longest silence of a run without a terminal.
+    pub progress_every: Duration,
     pub home: PathBuf,
     pub postgres_bin: Option<PathBuf>,
 }
@@ -319,6 +330,7 @@ impl Config {
             locale: settings.locale.unwrap_or_else(|| "C".into()),
             retire_after: span("retire_after", settings.retire_after, 24 * 3600)?,
             flip,
+            progress_every: span("progress_every", settings.progress_every, 30)?,
             home: settings.home.map_or_else(|| default_home(env), Ok)?,
             postgres_bin: settings.postgres_bin,
         })

@@ -18,7 +18,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
     let progress = Arc::new(Progress::default());
-    let watch = Watch::start(Arc::clone(&progress), quiet);
+    let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
     let ended = guarded(&place, &dataset, plan(&place, &dataset, &progress)).await;
     drop(watch);
     match ended? {
@@ -63,7 +63,7 @@ fn describe(plan: &Plan) -> String {
     out += "\n\n";
     out += &output::table(&["table", "source", "files", "bytes", "columns"], &rows);
     out += &format!(
-        "\n\nrehearsed on empty tables: {} SQL files, {} indexes and keys set aside and put back",
+        "\n\nrehearsed on empty tables: {} SQL files, {} statements that put indexes and keys back",
         plan.sql.len() - plan.not_rehearsed.len(),
         plan.put_back.len()
     );

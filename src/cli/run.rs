@@ -50,7 +50,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let mut worst = None;
     let mut results = Vec::new();
     for dataset in &datasets {
-        let watch = Watch::start(Arc::clone(&progress), quiet);
+        let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
         let work = nightly::run(&place, dataset, &options, &progress, &env);
         let ended = guarded(&place, dataset, work).await;
         drop(watch);

@@ -11,8 +11,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const REDRAW: Duration = Duration::from_millis(100);
-/// A run without a terminal says at least this often that it is alive.
-const LINE_EVERY: Duration = Duration::from_secs(30);
 
 fn bars() -> &'static MultiProgress {
     static BARS: OnceLock<MultiProgress> = OnceLock::new();
@@ -31,8 +29,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts drawing. With `quiet` nothing is drawn.
-    pub fn start(progress: Arc<Progress>, quiet: bool) -> Watch {
+    /// Starts drawing. With `quiet` nothing is drawn. A run without a terminal says at least
+    /// `every` so often that it is alive.
+    pub fn start(progress: Arc<Progress>, quiet: bool, every: Duration) -> Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = (!quiet).then(|| {
@@ -40,7 +39,7 @@ impl Watch {
                 if output::stderr_is_terminal() {
                     draw(&progress, &stopped);
                 } else {
-                    say(&progress, &stopped);
+                    say(&progress, &stopped, every);
                 }
             })
         });
@@ -116,11 +115,11 @@ fn table_bar(table: &TableProgress) -> ProgressBar {
     bar
 }
 
-fn say(progress: &Progress, stop: &AtomicBool) {
+fn say(progress: &Progress, stop: &AtomicBool, every: Duration) {
     let mut last = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        std::thread::park_timeout(LINE_EVERY.saturating_sub(last.elapsed()).max(REDRAW));
-        if last.elapsed() >= LINE_EVERY {
+        std::thread::park_timeout(every.saturating_sub(last.elapsed()).max(REDRAW));
+        if last.elapsed() >= every {
             last = Instant::now();
             if let Some(now) = progress.snapshot() {
                 output::message(&overall_text(&now));

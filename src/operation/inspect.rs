@@ -1,7 +1,7 @@
 //! What is live, what is kept, what happened: reading the ledger without its lock.
 
 use super::Workplace;
-use crate::ledger::{Build, State};
+use crate::ledger::{Build, Ledger, State};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -36,12 +36,8 @@ pub struct Failure {
 
 /// Status of one dataset or of all that the ledger knows.
 pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Status>> {
-    let Some(ledger) = crate::ledger::Ledger::open_existing(
-        &place.server,
-        &place.config.control_database,
-        "status",
-    )
-    .await?
+    let Some(ledger) =
+        Ledger::open_existing(&place.server, &place.config.control_database, "status").await?
     else {
         return Ok(Vec::new());
     };
@@ -106,7 +102,11 @@ pub async fn builds(
     place: &Workplace,
     dataset: &str,
 ) -> Result<Vec<(Build, Option<&'static str>)>> {
-    let ledger = place.ledger("builds").await?;
+    let Some(ledger) =
+        Ledger::open_existing(&place.server, &place.config.control_database, "builds").await?
+    else {
+        return Ok(Vec::new());
+    };
     let row = ledger.dataset(dataset).await?;
     let builds = ledger.builds(dataset).await?;
     Ok(builds
