@@ -9,6 +9,7 @@
 mod access;
 mod architecture;
 mod canary;
+mod demo;
 mod disk;
 mod encoders;
 mod fetch;
