@@ -6,7 +6,7 @@ use overnight::schema::run::{SqlFailure, run};
 use overnight::schema::set_aside::plan;
 
 use super::{file, rich, rich_database};
-use crate::support::database::{Database, value};
+use crate::support::database::value;
 
 #[tokio::test]
 async fn a_rehearsal_leaves_the_database_as_it_was() {

@@ -25,6 +25,10 @@ pub fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(start)
 }
 
+#[allow(
+    clippy::zombie_processes,
+    reason = "the watchdog ends after this process"
+)]
 fn start() -> Cluster {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let home = tempfile::Builder::new()
