@@ -132,7 +132,7 @@ impl Ledger {
     /// Waits for a lock that is held for seconds only.
     ///
     /// # Errors
-    /// Status 75 when it is still held after [`MOVE_PATIENCE`].
+    /// Status 75 when it is still held after 20 s.
     pub async fn wait_for(&self, dataset: &str, lock: Lock) -> Result<()> {
         let end = Instant::now() + MOVE_PATIENCE;
         loop {
