@@ -69,7 +69,7 @@ impl Progress {
     pub fn stage(&self, stage: &'static str) {
         let mut inner = self.lock();
         Self::end_stage(&mut inner);
-        tracing::info!(dataset = %inner.dataset, "{stage}");
+        tracing::info!("{}: {stage}", inner.dataset);
         inner.stage = Some((stage, Instant::now()));
     }
 

@@ -6,9 +6,11 @@
 
 mod drop;
 mod stamp;
+mod vacuum;
 
 pub use drop::{Fate, drop_database, fail_and_sweep, sweep};
 pub use stamp::{finish_stamp, grant_readers, write_stamp};
+pub use vacuum::vacuum;
 
 use crate::crashpoint;
 use crate::dataset::Dataset;

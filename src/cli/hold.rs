@@ -41,7 +41,7 @@ pub async fn release(args: &ReleaseArgs, desk: &Desk) -> Result<u8> {
         output::json(&json!({"dataset": dataset.name, "held": false, "was_held": was_held}))?;
     } else if was_held {
         output::line(&format!(
-            "{0}: released; the next run or `overnight rotate {0}` moves the alias",
+            "{0}: released; the next run publishes again, and `overnight rotate {0}` publishes a build that waits",
             dataset.name
         ))?;
     } else {

@@ -4,6 +4,8 @@ use super::screen;
 use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// Starts logging. `-q` shows warnings, `-v` details of overnight, `-vv` of everything.
 pub fn start(verbose: u8, quiet: bool, color: bool) {
@@ -19,9 +21,23 @@ pub fn start(verbose: u8, quiet: bool, color: bool) {
         .with_env_filter(filter)
         .with_target(verbose > 1)
         .with_ansi(color)
+        .with_timer(Seconds)
         .with_writer(Stderr)
         .compact()
         .init();
+}
+
+/// `2026-11-21T05:10:02Z`
+struct Seconds;
+
+impl FormatTime for Seconds {
+    fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{}",
+            jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+    }
 }
 
 struct Stderr;

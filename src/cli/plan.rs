@@ -74,7 +74,7 @@ fn describe(plan: &Plan) -> String {
         out += &format!("\nno source uses `{key}`");
     }
     out += &format!(
-        "\nmemory for records in flight: {}; tables side by side: {}",
+        "\nmemory at most {}; tables side by side: {}",
         Bytes(plan.memory_bytes as u64),
         plan.connections
     );

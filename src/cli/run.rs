@@ -156,7 +156,7 @@ fn tables(report: &Report) -> String {
         out += "\n\n";
     }
     out += &output::table(
-        &["stage", "seconds", "rows", "MiB", "rows/s", "sessions"],
+        &["stage", "seconds", "rows", "bytes", "rows/s", "sessions"],
         &report.stages.iter().map(stage).collect::<Vec<_>>(),
     );
     for name in &report.retired.closed {
@@ -174,11 +174,7 @@ fn stage(stage: &StageTime) -> Vec<String> {
         stage.stage.to_owned(),
         format!("{:.2}", stage.seconds),
         or_empty(stage.rows.map(grouped)),
-        or_empty(
-            stage
-                .bytes
-                .map(|bytes| format!("{:.1}", bytes as f64 / 1_048_576.0)),
-        ),
+        or_empty(stage.bytes.map(|bytes| Bytes(bytes).to_string())),
         or_empty(
             stage
                 .rows

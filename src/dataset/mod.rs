@@ -74,11 +74,17 @@ impl Dataset {
                 );
             }
         }
-        let Some(settings) = settings else {
+        let Some(mut settings) = settings else {
             bail!(
                 Problem::usage(format!("`{}` has no dataset.toml", folder.display()))
                     .hint("write one with at least `schema_version = 1`")
             );
+        };
+        // A prefix is a folder, with or without its last slash.
+        let under = settings.files_under.trim_matches('/');
+        settings.files_under = match under {
+            "" => String::new(),
+            under => format!("{under}/"),
         };
         if settings.keep < 2 {
             bail!(Problem::usage(format!(

@@ -16,7 +16,8 @@ pub mod table;
 pub mod workers;
 
 use crate::config::LoadSettings;
-use crate::fetch::{Location, RawObject};
+use crate::fetch::s3::{PART_BYTES, PARTS_IN_FLIGHT};
+use crate::fetch::{BLOCK_BYTES, Location, RawObject};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use anyhow::Result;
@@ -28,6 +29,20 @@ use std::sync::Arc;
 use workers::Workers;
 
 pub use rejects::{PlacedReject, RejectsOverBudget};
+
+/// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
+/// and for each table side by side the parts of its object in flight and the messages that wait
+/// in the driver. A zstd file may ask for a window of up to 128 MiB of its own.
+pub fn memory_bound_bytes(settings: &LoadSettings) -> usize {
+    let parts = PARTS_IN_FLIGHT * PART_BYTES as usize;
+    let blocks = (table::BLOCKS_WAITING + 1) * BLOCK_BYTES;
+    // A message in the driver's channel and one in its buffer, after the share went back.
+    let messages = 2 * settings.chunk_bytes * TYPICAL_EXPANSION;
+    settings.memory_bytes + settings.connections * (parts + blocks + messages)
+}
+
+/// Encoded bytes of a row per byte of its text: 2.6 for narrow columns of numbers and flags.
+const TYPICAL_EXPANSION: usize = 3;
 
 /// What the load of one table needs.
 #[derive(Debug)]

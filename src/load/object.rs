@@ -86,6 +86,16 @@ impl Cutting {
                     .next(Vec::new())
                     .map_err(|error| split_error(&key, error))?;
                 let Some(chunk) = next else { break };
+                // A record longer than a chunk makes the chunk longer. The share goes back before
+                // the larger one is taken: two that grow while holding could wait for each other.
+                let share = match chunk.bytes.len() > self.chunk_bytes {
+                    false => share,
+                    true => {
+                        drop(share);
+                        let bytes = chunk.bytes.len() as f64 * (1.0 + plan.expansion());
+                        self.runtime.block_on(self.budget.take(bytes as usize))?
+                    }
+                };
                 let cut = CutChunk {
                     chunk,
                     plan: Arc::clone(&plan),

@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 /// Blocks of the fetch that wait for the decoder.
-const BLOCKS_WAITING: usize = 2;
+pub const BLOCKS_WAITING: usize = 2;
 /// Chunks of one table being parsed; more than workers would only hold memory.
 const CHUNKS_AHEAD: usize = 8;
 

@@ -1,7 +1,7 @@
 //! Checks the configuration of datasets without a server and without reading any input.
 
 use crate::dataset::{Dataset, names};
-use crate::nightly::SqlFiles;
+use crate::schema::files::SqlFiles;
 use anyhow::Result;
 use serde::Serialize;
 use std::path::Path;

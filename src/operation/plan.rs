@@ -6,10 +6,12 @@
 use super::Workplace;
 use crate::build;
 use crate::dataset::Dataset;
+use crate::load::memory_bound_bytes;
 use crate::manifest::Manifest;
-use crate::nightly::{Run, SqlFiles, input_digest, live_build};
+use crate::nightly::{Run, input_digest, live_build};
 use crate::progress::Progress;
 use crate::rotate::refuse_stranger;
+use crate::schema::files::SqlFiles;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,7 +34,7 @@ pub struct Plan {
     /// From the last build of this dataset, scaled by the bytes of the inputs.
     pub disk_bytes: Option<u64>,
     pub seconds: Option<f64>,
-    /// Most memory for records in flight.
+    /// Most memory for records, rows and files being read.
     pub memory_bytes: usize,
     pub connections: usize,
 }
@@ -119,7 +121,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
             .collect(),
         disk_bytes,
         seconds,
-        memory_bytes: place.config.load.memory_bytes,
+        memory_bytes: memory_bound_bytes(&place.config.load),
         connections: place.config.load.connections,
     })
 }

@@ -4,8 +4,8 @@ use super::Workplace;
 use crate::build::{allow_connections, find_database_by_oid};
 use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger, Lock, State};
-use crate::nightly::SqlFiles;
 use crate::problem::Problem;
+use crate::schema::files::SqlFiles;
 use crate::verify::{Findings, verify};
 use anyhow::{Context, Result, bail};
 

@@ -8,6 +8,7 @@
 //! The schema `overnight` inside a build is the stamp, not the user's: every query here leaves it out.
 
 pub mod catalog;
+pub mod files;
 pub mod jobs;
 pub mod numbered;
 pub mod put_back;

@@ -5,32 +5,34 @@
 //! nothing that a service can see has changed. A build that fails is recorded with its reason and
 //! dropped at once; if that is not possible any more, the next start does it.
 
+mod prepare;
+
+pub use prepare::Prepared;
+
 use crate::build;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, Lock, State};
-use crate::load::plan::TablePlan;
-use crate::load::{Loader, TableJob, TableLoad, object};
+use crate::load::{Loader, TableLoad};
 use crate::manifest::Manifest;
 use crate::operation::Workplace;
-use crate::postgres::{Session, error as pg_error, quote_ident};
+use crate::postgres::error as pg_error;
 use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::{Retired, retire};
 use crate::rotate::{Move, refuse_stranger};
-use crate::schema::catalog::{self, Catalog};
-use crate::schema::numbered::{self, NumberedFile};
-use crate::schema::set_aside::{self, SetAside};
-use crate::schema::{rehearse, run as numbered_run, tables};
+use crate::schema::catalog;
+use crate::schema::files::SqlFiles;
+use crate::schema::numbered::NumberedFile;
+use crate::schema::run as numbered_run;
+use crate::schema::set_aside::SetAside;
 use crate::verify::{VerifiedBuild, verify};
-use anyhow::{Context, Result, anyhow, bail};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Instant;
 
 /// What somebody asked of a run.
@@ -71,78 +73,6 @@ pub struct Report {
     /// The build was made by an earlier run that ended before the move.
     pub resumed: bool,
 }
-
-/// The numbered SQL of a dataset, read and checked without a server.
-#[derive(Debug)]
-pub struct SqlFiles {
-    pub schema: Vec<NumberedFile>,
-    pub derive: Vec<NumberedFile>,
-    pub checks: Vec<NumberedFile>,
-    /// The application's own queries; read here so that their names and texts are checked.
-    pub golden: Vec<NumberedFile>,
-}
-
-impl SqlFiles {
-    /// Reads `schema/`, `derive/`, `checks/` and `golden/` of `sql/<dataset>`.
-    ///
-    /// # Errors
-    /// Status 2: a stray or duplicate name, a psql command, no schema file at all.
-    pub fn read(folder: &Path) -> Result<SqlFiles> {
-        let read = |part: &str| {
-            numbered::read_folder(&folder.join(part))
-                .with_context(|| Problem::usage("read the numbered SQL"))
-        };
-        refuse_strays(folder)?;
-        let files = SqlFiles {
-            schema: read("schema")?,
-            derive: read("derive")?,
-            checks: read("checks")?,
-            golden: read("golden")?,
-        };
-        if files.schema.is_empty() {
-            bail!(
-                Problem::usage(format!("`{}/schema` holds no SQL file", folder.display()))
-                    .hint("write at least `010_tables.sql` with the CREATE TABLE statements")
-            );
-        }
-        Ok(files)
-    }
-
-    /// Every file that shapes a build, in the order in which it runs.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, &NumberedFile)> {
-        self.schema
-            .iter()
-            .map(|file| ("schema", file))
-            .chain(self.derive.iter().map(|file| ("derive", file)))
-            .chain(self.checks.iter().map(|file| ("checks", file)))
-    }
-}
-
-/// Nothing else belongs into `sql/<dataset>`: a folder called `check` would never be read, and its
-/// gates would never be asked.
-fn refuse_strays(folder: &Path) -> Result<()> {
-    let listing = || Problem::usage(format!("list `{}`", folder.display()));
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(folder).with_context(listing)? {
-        let entry = entry.with_context(listing)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let known = match name.as_str() {
-            "schema" | "derive" | "checks" | "golden" => entry.path().is_dir(),
-            "README.md" => true,
-            name => name.starts_with('.'),
-        };
-        if !known {
-            bail!(Problem::usage(format!(
-                "`{}` is never read: only the folders schema, derive, checks and golden belong here",
-                entry.path().display()
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// One digest over everything that decides what a build will hold.
 pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -153,7 +83,6 @@ pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) ->
     }
     hex(digest.finish().as_ref())
 }
-
 /// What all stages of one run share.
 pub struct Run<'r> {
     pub place: &'r Workplace,
@@ -414,7 +343,7 @@ impl Run<'_> {
         crashpoint::reached("derive.after");
 
         self.progress.stage("analyze");
-        self.vacuum(build, &keeper).await?;
+        build::vacuum(&self.place.server, build, &keeper, sessions).await?;
         crashpoint::reached("vacuum.after");
         build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
         crashpoint::reached("grant.after");
@@ -464,7 +393,12 @@ impl Run<'_> {
     }
 
     /// Runs files in order, each on a fresh session.
-    async fn run_files(&self, build: &Build, part: &str, files: &[NumberedFile]) -> Result<()> {
+    pub(super) async fn run_files(
+        &self,
+        build: &Build,
+        part: &str,
+        files: &[NumberedFile],
+    ) -> Result<()> {
         for file in files {
             let session = self
                 .place
@@ -484,40 +418,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Freezes, analyzes and marks visible every table, side by side. After COPY FREEZE there is
-    /// almost nothing to do but the statistics.
-    async fn vacuum(&self, build: &Build, keeper: &Session) -> Result<()> {
-        let rows = keeper
-            .query(
-                "select n.nspname::text, c.relname::text, c.relkind = 'p'
-                 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                 where c.relkind in ('r', 'm', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-                 order by c.relkind = 'p', c.relpages desc",
-                &[],
-            )
-            .await
-            .context("list the tables")?;
-        let statements = rows.iter().map(|row| {
-            let table = format!("{}.{}", quote_ident(row.get(0)), quote_ident(row.get(1)));
-            match row.get(2) {
-                true => format!("analyze {table}"),
-                false => format!("vacuum (freeze, analyze) {table}"),
-            }
-        });
-        stream::iter(statements)
-            .map(|statement| async move {
-                let session = self.place.server.connect(&build.name, "analyze").await?;
-                session
-                    .batch_execute(&statement)
-                    .await
-                    .with_context(|| statement.clone())?;
-                anyhow::Ok(())
-            })
-            .buffer_unordered(self.place.config.index_sessions)
-            .try_collect::<()>()
-            .await
-    }
-
     async fn record(&self, build: &Build, loads: &[TableLoad], began: Instant) -> Result<()> {
         let inputs = || loads.iter().flat_map(|load| &load.inputs);
         let records = inputs().map(|input| input.records_read).sum();
@@ -527,98 +427,5 @@ impl Run<'_> {
             .record_counts(build, records, rows, bytes, began.elapsed().as_secs_f64())
             .await?;
         self.ledger.record_loads(build, loads).await
-    }
-}
-
-/// A build whose tables are declared and empty, and what will be done with them.
-pub struct Prepared {
-    pub jobs: Vec<TableJob>,
-    pub set_aside: SetAside,
-    pub declared: Catalog,
-    /// Derive files that cannot be rehearsed, because they do not run in a transaction.
-    pub not_rehearsed: Vec<String>,
-}
-
-impl Run<'_> {
-    /// Everything that can fail before the first row: schema files, types, headers, rehearsal.
-    pub async fn prepare(&self, build: &Build) -> Result<Prepared> {
-        self.progress.stage("schema");
-        crashpoint::reached("schema.before_files");
-        self.run_files(build, "schema", &self.files.schema).await?;
-        let session = self.place.server.connect(&build.name, "prepare").await?;
-        for (part, file) in self.files.all() {
-            let path = format!("{part}/{}", file.name);
-            session
-                .execute(
-                    "insert into overnight.sql_file (path, sha256) values ($1, $2)",
-                    &[&path, &file.digest],
-                )
-                .await
-                .context("write the SQL digests into the stamp")?;
-            self.ledger
-                .record_sql_file(build, &path, &file.digest)
-                .await?;
-        }
-        self.check_version(&session).await?;
-        crashpoint::reached("schema.after_files");
-
-        self.progress.stage("rehearse");
-        let known = tables::tables(&session).await?;
-        let mut jobs = Vec::new();
-        for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
-            let plan = TablePlan::new(source, &known)?;
-            for object in &inputs.objects {
-                let start = self.location.read_start(object, 256 << 10).await?;
-                object::peek_header(&plan, &object.key, &start)
-                    .with_context(|| format!("look at the header of `{}`", object.key))?;
-            }
-            jobs.push(TableJob {
-                plan,
-                objects: inputs.objects.clone(),
-            });
-        }
-        let declared = catalog::snapshot(&session).await?;
-        let set_aside = set_aside::plan(&session)
-            .await
-            .context("find what to set aside")?;
-        let rehearsal =
-            rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
-                .await
-                .context("rehearse on the empty tables")?;
-        crashpoint::reached("rehearse.after");
-        Ok(Prepared {
-            jobs,
-            set_aside,
-            declared,
-            not_rehearsed: rehearsal
-                .not_rehearsed
-                .into_iter()
-                .map(|(file, why)| format!("{file}: {why}"))
-                .collect(),
-        })
-    }
-
-    /// A wrong schema version is known before anything is loaded.
-    async fn check_version(&self, session: &Session) -> Result<()> {
-        let expected = self.dataset.settings.schema_version;
-        let declared = session
-            .query_opt("select schema_version from overnight.declared", &[])
-            .await
-            .context("read the declared schema version")?
-            .map(|row| row.get::<_, i32>(0));
-        match declared {
-            Some(version) if version == expected => Ok(()),
-            Some(version) => Err(anyhow!(
-                Problem::refused(format!(
-                    "the schema files declare version {version}, dataset.toml expects {expected}"
-                ))
-                .hint("raise `schema_version` when the services understand the new schema")
-            )),
-            None => Err(anyhow!(
-                Problem::refused("no schema file declares a version").hint(format!(
-                    "begin the first with: select overnight.declare_version({expected});"
-                ))
-            )),
-        }
     }
 }

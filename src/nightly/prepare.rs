@@ -1,0 +1,110 @@
+//! Everything of a run that can fail before the first row.
+//!
+//! In: a fresh, empty build. Out: [`Prepared`]: tables as the schema files declare them, each with
+//! its plan, and a rehearsal behind us. A night that is going to fail should fail here, in the
+//! first minute, and not after hours of loading.
+
+use super::Run;
+use crate::crashpoint;
+use crate::ledger::Build;
+use crate::load::plan::TablePlan;
+use crate::load::{TableJob, object};
+use crate::postgres::Session;
+use crate::problem::Problem;
+use crate::schema::catalog::{self, Catalog};
+use crate::schema::set_aside::{self, SetAside};
+use crate::schema::{rehearse, tables};
+use anyhow::{Context, Result, anyhow};
+
+/// A build whose tables are declared and empty, and what will be done with them.
+pub struct Prepared {
+    pub jobs: Vec<TableJob>,
+    pub set_aside: SetAside,
+    pub declared: Catalog,
+    /// Derive files that cannot be rehearsed, because they do not run in a transaction.
+    pub not_rehearsed: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Everything that can fail before the first row: schema files, types, headers, rehearsal.
+    pub async fn prepare(&self, build: &Build) -> Result<Prepared> {
+        self.progress.stage("schema");
+        crashpoint::reached("schema.before_files");
+        self.run_files(build, "schema", &self.files.schema).await?;
+        let session = self.place.server.connect(&build.name, "prepare").await?;
+        for (part, file) in self.files.all() {
+            let path = format!("{part}/{}", file.name);
+            session
+                .execute(
+                    "insert into overnight.sql_file (path, sha256) values ($1, $2)",
+                    &[&path, &file.digest],
+                )
+                .await
+                .context("write the SQL digests into the stamp")?;
+            self.ledger
+                .record_sql_file(build, &path, &file.digest)
+                .await?;
+        }
+        self.check_version(&session).await?;
+        crashpoint::reached("schema.after_files");
+
+        self.progress.stage("rehearse");
+        let known = tables::tables(&session).await?;
+        let mut jobs = Vec::new();
+        for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
+            let plan = TablePlan::new(source, &known)?;
+            for object in &inputs.objects {
+                let start = self.location.read_start(object, 256 << 10).await?;
+                object::peek_header(&plan, &object.key, &start)
+                    .with_context(|| format!("look at the header of `{}`", object.key))?;
+            }
+            jobs.push(TableJob {
+                plan,
+                objects: inputs.objects.clone(),
+            });
+        }
+        let declared = catalog::snapshot(&session).await?;
+        let set_aside = set_aside::plan(&session)
+            .await
+            .context("find what to set aside")?;
+        let rehearsal =
+            rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
+                .await
+                .context("rehearse on the empty tables")?;
+        crashpoint::reached("rehearse.after");
+        Ok(Prepared {
+            jobs,
+            set_aside,
+            declared,
+            not_rehearsed: rehearsal
+                .not_rehearsed
+                .into_iter()
+                .map(|(file, why)| format!("{file}: {why}"))
+                .collect(),
+        })
+    }
+
+    /// A wrong schema version is known before anything is loaded.
+    async fn check_version(&self, session: &Session) -> Result<()> {
+        let expected = self.dataset.settings.schema_version;
+        let declared = session
+            .query_opt("select schema_version from overnight.declared", &[])
+            .await
+            .context("read the declared schema version")?
+            .map(|row| row.get::<_, i32>(0));
+        match declared {
+            Some(version) if version == expected => Ok(()),
+            Some(version) => Err(anyhow!(
+                Problem::refused(format!(
+                    "the schema files declare version {version}, dataset.toml expects {expected}"
+                ))
+                .hint("raise `schema_version` when the services understand the new schema")
+            )),
+            None => Err(anyhow!(
+                Problem::refused("no schema file declares a version").hint(format!(
+                    "begin the first with: select overnight.declare_version({expected});"
+                ))
+            )),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The numbered SQL of a dataset: which folders there are, and what stands in them.
+//!
+//! In: `sql/<dataset>`. Out: [`SqlFiles`], read and checked without a server. A folder or file
+//! that is not known is an error: a misspelt `check/` would be a gate that is never asked.
+
+use super::numbered::{self, NumberedFile};
+use crate::problem::Problem;
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// The numbered SQL of a dataset, read and checked without a server.
+#[derive(Debug)]
+pub struct SqlFiles {
+    pub schema: Vec<NumberedFile>,
+    pub derive: Vec<NumberedFile>,
+    pub checks: Vec<NumberedFile>,
+    /// The application's own queries; read here so that their names and texts are checked.
+    pub golden: Vec<NumberedFile>,
+}
+
+impl SqlFiles {
+    /// Reads `schema/`, `derive/`, `checks/` and `golden/` of `sql/<dataset>`.
+    ///
+    /// # Errors
+    /// Status 2: a stray or duplicate name, a psql command, no schema file at all.
+    pub fn read(folder: &Path) -> Result<SqlFiles> {
+        let read = |part: &str| {
+            numbered::read_folder(&folder.join(part))
+                .with_context(|| Problem::usage("read the numbered SQL"))
+        };
+        refuse_strays(folder)?;
+        let files = SqlFiles {
+            schema: read("schema")?,
+            derive: read("derive")?,
+            checks: read("checks")?,
+            golden: read("golden")?,
+        };
+        if files.schema.is_empty() {
+            bail!(
+                Problem::usage(format!("`{}/schema` holds no SQL file", folder.display()))
+                    .hint("write at least `010_tables.sql` with the CREATE TABLE statements")
+            );
+        }
+        Ok(files)
+    }
+
+    /// Every file that shapes a build, in the order in which it runs.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &NumberedFile)> {
+        self.schema
+            .iter()
+            .map(|file| ("schema", file))
+            .chain(self.derive.iter().map(|file| ("derive", file)))
+            .chain(self.checks.iter().map(|file| ("checks", file)))
+    }
+}
+
+/// Nothing else belongs into `sql/<dataset>`: a folder called `check` would never be read, and its
+/// gates would never be asked.
+fn refuse_strays(folder: &Path) -> Result<()> {
+    let listing = || Problem::usage(format!("list `{}`", folder.display()));
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder).with_context(listing)? {
+        let entry = entry.with_context(listing)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = match name.as_str() {
+            "schema" | "derive" | "checks" | "golden" => entry.path().is_dir(),
+            "README.md" => true,
+            name => name.starts_with('.'),
+        };
+        if !known {
+            bail!(Problem::usage(format!(
+                "`{}` is never read: only the folders schema, derive, checks and golden belong here",
+                entry.path().display()
+            )));
+        }
+    }
+    Ok(())
+}
