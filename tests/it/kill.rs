@@ -4,6 +4,7 @@
 use crate::support::invariants::{sessions_end, violations};
 use crate::support::{Project, project::items};
 use overnight::crashpoint::NAMES;
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -66,12 +67,15 @@ fn a_kill_at_any_point_leaves_one_complete_build_and_is_repaired_by_the_next_sta
         }
     });
     let bad = bad.into_inner().unwrap();
-    println!(
+    // Past the capture of the test harness, so that every run of the tests shows it.
+    let shown = writeln!(
+        std::io::stderr(),
         "kill test: {} points, {} kills, {} bad",
         NAMES.len(),
         plan.len(),
         bad.len()
     );
+    shown.unwrap();
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
