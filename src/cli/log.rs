@@ -9,10 +9,11 @@ use tracing_subscriber::fmt::time::FormatTime;
 
 /// Starts logging. `-q` shows warnings, `-v` details of overnight, `-vv` of everything.
 pub fn start(verbose: u8, quiet: bool, color: bool) {
+    // Where credentials were looked for and not found stands in our own error, once and readable.
     let default = match (quiet, verbose) {
-        (true, _) => "warn",
-        (false, 0) => "warn,overnight=info",
-        (false, 1) => "warn,overnight=debug",
+        (true, _) => "warn,aws_config=error",
+        (false, 0) => "warn,aws_config=error,overnight=info",
+        (false, 1) => "warn,aws_config=error,overnight=debug",
         (false, _) => "debug",
     };
     let filter =
