@@ -11,9 +11,9 @@ use tracing_subscriber::fmt::time::FormatTime;
 pub fn start(verbose: u8, quiet: bool, color: bool) {
     // Where credentials were looked for and not found stands in our own error, once and readable.
     let default = match (quiet, verbose) {
-        (true, _) => "warn,aws_config=error",
-        (false, 0) => "warn,aws_config=error,overnight=info",
-        (false, 1) => "warn,aws_config=error,overnight=debug",
+        (true, _) => "warn,aws=error",
+        (false, 0) => "warn,aws=error,overnight=info",
+        (false, 1) => "warn,aws=error,overnight=debug",
         (false, _) => "debug",
     };
     let filter =
