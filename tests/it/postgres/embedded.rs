@@ -151,7 +151,10 @@ async fn a_plain_user_has_a_private_server_too() {
     // The same test, in a process of `nobody`. The program is copied to where that user may go.
     let folder = open_folder();
     let program = folder.path().join("it");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By a process of its own: a file that this one has open for writing, in a child that another
+    // test forks at this moment, could not be run ("text file busy").
+    let this = std::env::current_exe().unwrap();
+    run("cp", &[text(&this), text(&program)]);
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let output = Command::new("setpriv")
         .args([
