@@ -529,7 +529,13 @@ impl Home {
             .unwrap();
         let home = Home { folder, plain };
         // The build's own folder may be closed to other users.
-        std::fs::copy(env!("CARGO_BIN_EXE_overnight"), home.path("overnight")).unwrap();
+        // By a process of its own: a file that this one has open for writing, in a child that
+        // another test forks at this moment, could not be run ("text file busy").
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_overnight"))
+            .arg(home.path("overnight"))
+            .status();
+        assert!(copied.unwrap().success());
         for file in [
             "sources/d/dataset.toml",
             "sources/d/item.toml",
