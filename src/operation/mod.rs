@@ -107,10 +107,13 @@ impl Workplace {
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         };
-        match ledger.dataset(&dataset.name).await?.live_build {
-            Some(id) => Ok(Some(ledger.build(id).await?.name)),
-            None => Ok(None),
-        }
+        let live = match ledger.dataset(&dataset.name).await?.live_build {
+            Some(id) => Some(ledger.build(id).await?.name),
+            None => None,
+        };
+        // The process ends next: its session should not outlive it.
+        ledger.session.close().await;
+        Ok(live)
     }
 
     /// Who looks through the alias of a dataset after a move.
