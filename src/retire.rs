@@ -36,7 +36,10 @@ pub async fn retire(
         tombstone(ledger, &build, &mut retired).await?;
     }
     for build in ledger.builds(dataset).await? {
-        if build.state == State::Tombstone && taken_back(ledger, &build).await? {
+        if build.state != State::Tombstone {
+            continue;
+        }
+        if taken_back(ledger, &build).await? {
             retired
                 .left
                 .push(format!("{}: was opened again and is kept", build.name));
@@ -46,7 +49,7 @@ pub async fn retire(
             .tombstone_age
             .is_some_and(|age| age >= grace.as_secs_f64())
             || half_dropped(ledger, &build).await?;
-        if build.state != State::Tombstone || !old_enough || protects(&row, &build) {
+        if !old_enough || protects(&row, &build) {
             continue;
         }
         match drop_database(ledger, server, &build, false).await? {

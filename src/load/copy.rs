@@ -6,7 +6,7 @@
 //! away, because a COPY that was refused leaves it out of step with the server.
 
 use crate::encode::{COPY_HEADER, COPY_TRAILER};
-use crate::postgres::Session;
+use crate::postgres::{Session, copy_position_of};
 use crate::problem::Problem;
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -112,13 +112,10 @@ impl<'s> TableCopy<'s> {
     }
 
     fn server_error(&self, error: tokio_postgres::Error) -> CopyError {
-        let line = error
-            .as_db_error()
-            .and_then(|db| db.where_())
-            .and_then(line_of);
         // In binary COPY the server's "line" counts the rows of the statement from 1.
+        let position = copy_position_of(&error);
         CopyError {
-            row: line.map(|line| self.rows + line - 1),
+            row: position.and_then(|position| (self.rows + position.line).checked_sub(1)),
             error: error.into(),
         }
     }
@@ -142,25 +139,5 @@ impl CopyError {
             .hint("look for a full disk or a lock; --stall-limit sets the limit")
             .into(),
         }
-    }
-}
-
-/// `COPY price, line 17, column x: …` gives 17. The text after it holds values and is not used.
-fn line_of(context: &str) -> Option<u64> {
-    let rest = context.split(", line ").nth(1)?;
-    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_servers_line_is_found_and_nothing_else() {
-        assert_eq!(
-            super::line_of("COPY price, line 17, column unit_cost"),
-            Some(17)
-        );
-        assert_eq!(super::line_of("COPY price, line 4"), Some(4));
-        assert_eq!(super::line_of("SQL function \"f\" statement 1"), None);
     }
 }

@@ -296,16 +296,6 @@ pub fn is_connection_lost(error: &Error) -> bool {
     }
 }
 
-/// Whether the server's disk is full.
-pub fn is_disk_full(error: &Error) -> bool {
-    sqlstate(error) == Some("53100")
-}
-
-/// Whether the server has no connection left to give.
-pub fn is_too_many_connections(error: &Error) -> bool {
-    sqlstate(error) == Some("53300")
-}
-
 /// Whether a lock was not granted in time: `lock_timeout` or NOWAIT.
 pub fn is_lock_not_available(error: &Error) -> bool {
     sqlstate(error) == Some("55P03")

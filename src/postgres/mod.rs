@@ -22,7 +22,7 @@ mod url;
 
 pub use error::{
     CopyPosition, copy_position_of, explain, explain_chain, find as find_error, is_cancelled,
-    is_connection_lost, is_disk_full, is_lock_not_available, is_too_many_connections, sqlstate,
+    is_connection_lost, is_lock_not_available, sqlstate,
 };
 pub use quote::{MAX_IDENTIFIER_BYTES, check_ident, quote_ident, quote_literal};
 pub use refusal::{Reason, Refusal};
