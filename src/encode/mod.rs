@@ -19,6 +19,7 @@ mod integer;
 mod interval;
 mod json;
 mod numeric;
+pub mod row;
 mod text;
 mod time;
 mod timestamp;
