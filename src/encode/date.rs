@@ -10,6 +10,7 @@
 
 use super::fault::{Fault, Wanted};
 use super::integer::trim;
+use super::short;
 
 /// Julian day 0, where the server's dates begin: 24 November 4714 BC.
 pub(super) const FIRST_DAY: i64 = -2_451_545;
@@ -22,14 +23,77 @@ const END_DAY: i64 = 2_147_483_494 - 2_451_545;
 /// Another form, a day that does not exist, or out of range.
 #[inline]
 pub(super) fn put_date(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-    let days = match parse_ymd(text) {
-        Some((year, month, day)) if year > 0 => day_number(year, month, day, Wanted::Date)?,
-        _ => parse(text)?,
+    let days = match text.try_into().ok().and_then(near_day) {
+        Some(days) => days,
+        None => {
+            let days = match parse_ymd(text) {
+                Some((year, month, day)) if year > 0 => day_number(year, month, day, Wanted::Date)?,
+                _ => parse(text)?,
+            };
+            i32::try_from(days).map_err(|_| Fault::Range(Wanted::Date))?
+        }
     };
-    let days = i32::try_from(days).map_err(|_| Fault::Range(Wanted::Date))?;
     let [a, b, c, d] = days.to_be_bytes();
     out.extend_from_slice(&[0, 0, 0, 4, a, b, c, d]);
     Ok(())
+}
+
+/// The years of [`YEAR_STARTS`].
+const NEAR_YEARS: std::ops::Range<u32> = 1800..2200;
+
+/// The day before the first of each year, in days since 2000-01-01.
+const YEAR_STARTS: [i32; 400] = {
+    let mut starts = [0; 400];
+    let mut i = 0;
+    // 1800-01-01 is 73,048 days before 2000-01-01: 200 years of 365 days and 48 leap days.
+    let mut start = -73_048 - 1;
+    while i < starts.len() {
+        starts[i] = start;
+        start += 365 + is_leap(1800 + i as u32) as i32;
+        i += 1;
+    }
+    starts
+};
+
+/// Days of the year before each month, and days of each month, in a year that is no leap year.
+const MONTHS: [(i32, u32); 13] = [
+    (0, 0),
+    (0, 31),
+    (31, 28),
+    (59, 31),
+    (90, 30),
+    (120, 31),
+    (151, 30),
+    (181, 31),
+    (212, 31),
+    (243, 30),
+    (273, 31),
+    (304, 30),
+    (334, 31),
+];
+
+const fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// The day of a plain `YYYY-MM-DD` of our times, by tables; `None` for anything else.
+#[inline(always)]
+pub(super) fn near_day(text: &[u8; 10]) -> Option<i32> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
+        return None;
+    };
+    let number = short::digits(u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]), 8)?;
+    let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
+    if !NEAR_YEARS.contains(&year) {
+        return None;
+    }
+    let start = YEAR_STARTS[(year - NEAR_YEARS.start) as usize];
+    let (before, last) = *MONTHS.get(month as usize)?;
+    let leap = is_leap(year);
+    let last = last + u32::from(leap && month == 2);
+    (1..=last)
+        .contains(&day)
+        .then(|| start + before + i32::from(leap && month > 2) + day as i32)
 }
 
 /// Every form but plain `YYYY-MM-DD`.
@@ -193,6 +257,22 @@ mod tests {
         ] {
             assert_eq!(date(text), Err(Fault::Calendar(Wanted::Date)), "{text}");
         }
+    }
+
+    #[test]
+    fn days_by_tables_are_days_by_calculation() {
+        let mut found = 0;
+        for year in 1799..2202 {
+            for month in 0..14 {
+                for day in 0..33 {
+                    let text = format!("{year:04}-{month:02}-{day:02}");
+                    let expected = day_number(year, month, day, Wanted::Date);
+                    assert_eq!(date(&text).map(i64::from), expected, "{text}");
+                    found += u32::from(near_day(text.as_bytes().try_into().unwrap()).is_some());
+                }
+            }
+        }
+        assert_eq!(found, 400 * 365 + 97);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Newer servers also read `0x1F` and `1_000`; those, `1.0` and `1,000` are refused here.
 
 use super::fault::{Fault, Wanted};
+use super::short;
 
 /// Removes the white space that C's `isspace` knows: the server skips it around numbers, dates
 /// and booleans. `\x0b` (vertical tab) is what `u8::is_ascii_whitespace` leaves out.
@@ -77,6 +78,14 @@ pub(super) fn put_int8(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
 
 #[inline]
 fn parse(text: &[u8], wanted: Wanted) -> Result<i64, Fault> {
+    match short::integer(text) {
+        Some(value) => Ok(i64::from(value)),
+        None => parse_any(text, wanted),
+    }
+}
+
+/// A sign, white space, or more than eight digits.
+fn parse_any(text: &[u8], wanted: Wanted) -> Result<i64, Fault> {
     let text = trim(text);
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -128,16 +137,32 @@ fn parse_long(digits: &[u8], wanted: Wanted) -> Result<u64, Fault> {
 /// None of the words.
 #[inline]
 pub(super) fn put_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-    let value = match trim(text) {
-        [b'1' | b't' | b'T' | b'y' | b'Y'] => true,
-        [b'0' | b'f' | b'F' | b'n' | b'N'] => false,
-        word => bool_word(word).ok_or(Fault::Syntax(Wanted::Boolean))?,
+    let value = match text {
+        [letter] => LETTERS[usize::from(*letter)],
+        _ => bool_word(trim(text)),
     };
+    let value = value.ok_or(Fault::Syntax(Wanted::Boolean))?;
     out.extend_from_slice(&[0, 0, 0, 1, u8::from(value)]);
     Ok(())
 }
 
+/// The words of one letter, by letter: a look-up has no branch to guess between yes and no.
+pub(super) const LETTERS: [Option<bool>; 256] = {
+    let mut letters = [None; 256];
+    let (yes, no) = (b"1tTyY", b"0fFnN");
+    let mut i = 0;
+    while i < yes.len() {
+        letters[yes[i] as usize] = Some(true);
+        letters[no[i] as usize] = Some(false);
+        i += 1;
+    }
+    letters
+};
+
 fn bool_word(word: &[u8]) -> Option<bool> {
+    if let [letter] = word {
+        return LETTERS[usize::from(*letter)];
+    }
     const WORDS: [(&[u8], usize, bool); 6] = [
         (b"true", 1, true),
         (b"false", 1, false),

@@ -10,6 +10,7 @@
 use super::fault::{Fault, Wanted};
 use super::float::infinity;
 use super::integer::trim;
+use super::short;
 
 /// `numeric(precision, scale)`: at most `precision` significant digits, kept down to
 /// 10 to the power of `-scale`. The scale may be negative or exceed the precision (PostgreSQL 15).
@@ -67,6 +68,64 @@ pub(super) fn put_numeric(
     precision: Option<Precision>,
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
+    let mut value = [0; 23];
+    if let Some(word) = short::load(text)
+        && let Some(length) = put_word(word, text.len() as u32, precision, &mut value)
+    {
+        out.extend_from_slice(&value);
+        out.truncate(out.len() - value.len() + length);
+        return Ok(());
+    }
+    put_longer(text, precision, out)
+}
+
+/// Writes a number of at most eight characters without a sign, of which at most four stand after
+/// the point: three groups at most, in one word and without a loop. Returns its length.
+#[inline(always)]
+pub(super) fn put_word(
+    word: u64,
+    length: u32,
+    precision: Option<Precision>,
+    out: &mut [u8; 23],
+) -> Option<usize> {
+    let (mantissa, fraction) = short::decimal(word, length)?;
+    let short = Short {
+        negative: false,
+        mantissa: u64::from(mantissa),
+        fraction: fraction as u16,
+    };
+    let display_scale = short.display_scale(precision)?;
+    let (whole, part) = match fraction {
+        0 => (short.mantissa, 0),
+        1..=4 => {
+            let scaled = short.mantissa * POWERS[(4 - fraction) as usize];
+            (scaled / 10_000, scaled % 10_000)
+        }
+        _ => return None,
+    };
+    let groups = (whole / 10_000) << 48 | (whole % 10_000) << 32 | part << 16;
+    // Groups of zeros are not stored at either end; zero itself has none and the weight 0.
+    let leading = groups.leading_zeros() / 16;
+    let (count, weight) = match groups {
+        0 => (0, 0),
+        _ => (
+            4 - leading - groups.trailing_zeros() / 16,
+            1 - leading as i16,
+        ),
+    };
+    let [l0, l1, l2, l3] = (8 + 2 * count).to_be_bytes();
+    let [c0, c1] = (count as u16).to_be_bytes();
+    let [w0, w1] = weight.to_be_bytes();
+    let [d0, d1] = display_scale.to_be_bytes();
+    let [g0, g1, g2, g3, g4, g5, ..] = (groups << (16 * (leading % 4))).to_be_bytes();
+    *out = [
+        l0, l1, l2, l3, c0, c1, w0, w1, 0, 0, d0, d1, g0, g1, g2, g3, g4, g5, 0, 0, 0, 0, 0,
+    ];
+    Some(12 + 2 * count as usize)
+}
+
+/// A sign, or up to 16 digits; and beyond these every text that is a number.
+fn put_longer(text: &[u8], precision: Option<Precision>, out: &mut Vec<u8>) -> Result<(), Fault> {
     if let Some(short) = Short::parse(text)
         && let Some(display_scale) = short.display_scale(precision)
     {
@@ -76,7 +135,7 @@ pub(super) fn put_numeric(
     put_any(text, precision, out)
 }
 
-/// A number of at most 16 digits without exponent: what nearly every value is.
+/// A number of at most 16 digits without exponent.
 struct Short {
     negative: bool,
     mantissa: u64,

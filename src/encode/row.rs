@@ -21,7 +21,9 @@ pub fn row_length(rows: &[u8]) -> Option<usize> {
 #[inline]
 pub fn fields(row: &[u8]) -> RowFields<'_> {
     RowFields {
-        left: row.first_chunk().map_or(0, |count| u16::from_be_bytes(*count)),
+        left: row
+            .first_chunk()
+            .map_or(0, |count| u16::from_be_bytes(*count)),
         rest: row.get(2..).unwrap_or_default(),
     }
 }

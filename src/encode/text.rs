@@ -1,12 +1,13 @@
 //! `text`, `varchar`, `bpchar`, `name`, enums: payloads that are the text itself.
 //!
-//! In: UTF-8 that the caller has checked. Out: its length in bytes and the same bytes.
+//! In: UTF-8 that the caller has checked, without a NUL. Out: its length in bytes and the same bytes.
 //!
 //! Nothing is cut or trimmed. The server cuts spaces off a value that is too long for
 //! `varchar(n)`; here it is a fault. It pads a short `char(n)` itself when it reads it. A length
 //! counts characters, that is code points, never bytes.
 
 use super::fault::Fault;
+use super::short;
 
 /// The longest `name`, in bytes (`NAMEDATALEN - 1`).
 const MAX_NAME_BYTES: usize = 63;
@@ -16,26 +17,14 @@ const MAX_NAME_BYTES: usize = 63;
 pub(super) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     let length = i32::try_from(bytes.len()).map_err(|_| Fault::Bytes(i32::MAX as u32))?;
     out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(bytes);
+    short::append(bytes, out);
     Ok(())
-}
-
-/// Appends `text` as a `text`.
-///
-/// # Errors
-/// It holds a NUL.
-#[inline]
-pub(super) fn put_text(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-    if memchr::memchr(0, text).is_some() {
-        return Err(Fault::Nul);
-    }
-    put_bytes(text, out)
 }
 
 /// Appends `text` as a `varchar` or `bpchar` of at most `limit` characters.
 ///
 /// # Errors
-/// It is longer, even if by spaces only, or holds a NUL.
+/// It is longer, even if by spaces only.
 #[inline]
 pub(super) fn put_limited(text: &[u8], limit: Option<u32>, out: &mut Vec<u8>) -> Result<(), Fault> {
     if let Some(limit) = limit
@@ -44,7 +33,7 @@ pub(super) fn put_limited(text: &[u8], limit: Option<u32>, out: &mut Vec<u8>) ->
     {
         return Err(Fault::Length(limit));
     }
-    put_text(text, out)
+    put_bytes(text, out)
 }
 
 /// Counts code points: every byte of UTF-8 that does not continue one.
@@ -55,12 +44,12 @@ fn characters(text: &[u8]) -> usize {
 /// Appends `text` as a `name`.
 ///
 /// # Errors
-/// It is longer than 63 bytes, which the server would cut, or holds a NUL.
+/// It is longer than 63 bytes, which the server would cut.
 pub(super) fn put_name(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     if text.len() > MAX_NAME_BYTES {
         return Err(Fault::Bytes(MAX_NAME_BYTES as u32));
     }
-    put_text(text, out)
+    put_bytes(text, out)
 }
 
 /// The labels of an enum, sorted for look-up.
@@ -102,7 +91,6 @@ mod tests {
             );
         }
         assert_eq!(put_limited(b"", Some(3), &mut out), Ok(()));
-        assert_eq!(put_limited(b"a\0", None, &mut out), Err(Fault::Nul));
     }
 
     #[test]

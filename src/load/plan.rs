@@ -8,6 +8,7 @@
 use crate::dataset::{ColumnRule, Source, Spelling, fold};
 use crate::encode::Type;
 use crate::problem::Problem;
+use crate::read::nulls::Nulls;
 use crate::read::parse::{ColumnPlan, RowPlan};
 use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
 use anyhow::{Context, Result, bail};
@@ -155,14 +156,16 @@ impl TablePlan {
                 name: column.name.clone(),
                 field,
                 not_null: column.not_null,
-                nulls: column
-                    .rule
-                    .null
-                    .as_ref()
-                    .unwrap_or(&source.null)
-                    .iter()
-                    .map(|null| null.clone().into_bytes())
-                    .collect(),
+                nulls: Nulls::new(
+                    column
+                        .rule
+                        .null
+                        .as_ref()
+                        .unwrap_or(&source.null)
+                        .iter()
+                        .map(|null| null.clone().into_bytes())
+                        .collect(),
+                ),
                 spelling: column.rule.parse,
                 ty: column.ty.clone(),
             });

@@ -10,7 +10,7 @@ use crate::fetch::RawObject;
 use crate::postgres::{error as pg_error, quote_ident};
 use crate::problem::Problem;
 use crate::progress::TableProgress;
-use crate::read::parse::{MAX_LISTED_REJECTS, Parsed, RowPlan, parse};
+use crate::read::parse::{MAX_LISTED_REJECTS, Parsed, RowPlan, Scratch, parse};
 use crate::units::grouped;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -162,7 +162,7 @@ impl<'l> TableLoader<'l> {
                     None => more = false,
                     Some(cut) => parsing.push_back(self.loader.workers.run(move || {
                         let CutChunk { chunk, plan, mut share, lines_before } = cut;
-                        let parsed = parse(&chunk, &plan);
+                        let parsed = parse(&chunk, &plan, Vec::new(), &mut Scratch::default());
                         share.shrink_to(parsed.rows.len());
                         (parsed, plan, share, chunk.byte, lines_before)
                     })),

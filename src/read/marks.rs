@@ -1,14 +1,13 @@
 //! Finds the next delimiter or newline in a chunk.
 //!
 //! In: the bytes of a chunk and the two bytes to look for. Out: their offsets, in order.
-//! 64 bytes at a time become one bit mask, so that short fields (four bytes are common) do not pay
-//! for the start of a search each; plain integers do it, and [`mask`] is the one place to make
-//! faster with vector instructions.
+//! 64 bytes at a time become one bit mask, with the vector instructions that every processor of the
+//! target has, so that short fields (four bytes are common) do not pay for the start of a search each.
+
+use wide::u8x16;
 
 /// Bytes looked at together: one per bit.
-const BLOCK: usize = 64;
-const LOW: u64 = 0x0101_0101_0101_0101;
-const NOT_HIGH: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+pub(super) const BLOCK: usize = 64;
 
 /// The offsets of two byte values in a chunk.
 pub(super) struct Marks<'c> {
@@ -17,7 +16,7 @@ pub(super) struct Marks<'c> {
     base: usize,
     /// Which bytes of the block are marks not yet passed; the lowest bit is the first byte.
     mask: u64,
-    pattern: [u64; 2],
+    pattern: [u8x16; 2],
 }
 
 impl<'c> Marks<'c> {
@@ -26,7 +25,7 @@ impl<'c> Marks<'c> {
             bytes,
             base: 0,
             mask: 0,
-            pattern: [first, second].map(|byte| u64::from(byte) * LOW),
+            pattern: [first, second].map(u8x16::splat),
         };
         marks.load(0);
         marks
@@ -73,24 +72,20 @@ impl<'c> Marks<'c> {
 
 /// Returns a bit for each byte of the block that equals one of the two patterns.
 #[inline]
-fn mask(block: &[u8; BLOCK], pattern: [u64; 2]) -> u64 {
-    let (words, _) = block.as_chunks::<8>();
-    let mut mask = 0;
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = (zero_bytes(word ^ pattern[0]) | zero_bytes(word ^ pattern[1])) >> 7;
-        // Gathers the lowest bit of each byte in the highest byte: each product has its own place.
-        let bits = found.wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask |= bits << (8 * at);
-    }
-    mask
+fn mask(block: &[u8; BLOCK], pattern: [u8x16; 2]) -> u64 {
+    equal(block, pattern[0]) | equal(block, pattern[1])
 }
 
-/// Sets the highest bit of each byte that is zero, exactly (no carry runs into a neighbour).
-/// Hacker's Delight, 2nd edition, section 6-1.
-#[inline]
-fn zero_bytes(word: u64) -> u64 {
-    !(((word & NOT_HIGH) + NOT_HIGH) | word | NOT_HIGH)
+/// Returns a bit for each byte of the block that equals the pattern.
+#[inline(always)]
+pub(super) fn equal(block: &[u8; BLOCK], pattern: u8x16) -> u64 {
+    let (parts, _) = block.as_chunks::<16>();
+    let mut mask = 0;
+    for (at, part) in parts.iter().enumerate() {
+        let found = u8x16::new(*part).simd_eq(pattern);
+        mask |= u64::from(found.to_bitmask()) << (16 * at);
+    }
+    mask
 }
 
 #[cfg(test)]

@@ -11,8 +11,12 @@ pub mod encoding;
 mod gzip;
 mod marks;
 mod money;
+pub mod nulls;
 pub mod parse;
+mod plain;
 mod record_end;
+mod row;
+mod row_buffer;
 pub mod split;
 #[cfg(test)]
 mod tests;

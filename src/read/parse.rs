@@ -6,12 +6,15 @@
 //! reject.
 
 use super::delimited::{Cutter, Fields};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Escape};
 use super::encoding::{Encoding, whole_chunk_is_utf8};
-use super::money;
+use super::nulls::Nulls;
+use super::plain::{Line, Marks};
+use super::row::{Refused, RowEncoder, RowScratch};
+use super::row_buffer::RowBuffer;
 use super::split::Chunk;
 use crate::dataset::Spelling;
-use crate::encode::{Fault, Type, put_field_count, put_null};
+use crate::encode::{Fault, Type};
 use std::fmt;
 
 /// Rejects of one source that are kept with their places; further ones are only counted.
@@ -35,17 +38,9 @@ pub struct ColumnPlan {
     pub field: usize,
     pub not_null: bool,
     /// Texts that mean NULL.
-    pub nulls: Vec<Vec<u8>>,
+    pub nulls: Nulls,
     pub spelling: Option<Spelling>,
     pub ty: Type,
-}
-
-impl ColumnPlan {
-    /// A null mark is compared as it is written in the file, escapes included (`\\N`), and as it
-    /// reads.
-    fn is_null(&self, text: &[u8], raw: &[u8]) -> bool {
-        self.nulls.iter().any(|null| null == text || null == raw)
-    }
 }
 
 impl RowPlan {
@@ -66,7 +61,7 @@ impl RowPlan {
 }
 
 /// What one chunk became.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Parsed {
     /// COPY binary rows, without header and trailer.
     pub rows: Vec<u8>,
@@ -131,104 +126,110 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Parses and encodes every record of a chunk.
-pub fn parse(chunk: &Chunk, plan: &RowPlan) -> Parsed {
-    let mut parsed = Parsed {
-        rows: Vec::with_capacity(chunk.bytes.len() * 2),
-        ..Parsed::default()
-    };
+/// Memory that one chunk leaves to the next, of one thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    marks: Marks,
+    row: RowScratch,
+}
+
+/// Parses and encodes every record of a chunk. `memory` is used for the rows and comes back as
+/// [`Parsed::rows`].
+pub fn parse(chunk: &Chunk, plan: &RowPlan, memory: Vec<u8>, scratch: &mut Scratch) -> Parsed {
+    parse_with(chunk, plan, memory, scratch, true)
+}
+
+/// `quick`: go the quick way where the chunk allows it.
+pub(super) fn parse_with(
+    chunk: &Chunk,
+    plan: &RowPlan,
+    memory: Vec<u8>,
+    scratch: &mut Scratch,
+    quick: bool,
+) -> Parsed {
+    let bytes = &chunk.bytes;
     // One check for the whole chunk is several times cheaper than one for each field.
-    let checked = match plan.dialect.encoding {
-        Encoding::Utf8 => whole_chunk_is_utf8(&chunk.bytes),
-        Encoding::Iso8859_1 | Encoding::Windows1252 => chunk.bytes.is_ascii(),
+    let is_text = match plan.dialect.encoding {
+        Encoding::Utf8 => whole_chunk_is_utf8(bytes),
+        Encoding::Iso8859_1 | Encoding::Windows1252 => bytes.is_ascii(),
     };
-    let mut row = RowEncoder {
-        plan,
-        checked,
-        decoded: Vec::new(),
-        amount: Vec::new(),
-    };
-    let mut cutter = Cutter::new(chunk, &plan.dialect);
-    let mut fields = Fields::default();
-    while let Some((place, cut)) = cutter.next(&mut fields) {
-        let start = parsed.rows.len();
-        let outcome = match cut {
-            Ok(()) => row.encode(&fields, &mut parsed.rows),
-            Err(fault) => Err((None, Reason::Cut(fault))),
-        };
-        match outcome {
-            Ok(()) => parsed.row_count += 1,
-            Err((column, reason)) => {
-                parsed.rows.truncate(start);
-                parsed.rejected += 1;
-                parsed.rejected_records.push(place.record);
-                if parsed.rejects.len() < MAX_LISTED_REJECTS {
-                    parsed.rejects.push(Reject {
-                        record: place.record,
-                        line: place.line,
-                        byte: place.byte,
-                        column,
-                        reason,
-                    });
+    let as_it_is = is_text && memchr::memchr(0, bytes).is_none();
+    let mut parsed = Parsed::default();
+    let mut rows = RowBuffer::new(memory, bytes.len() * 5 / 2);
+    let mut row = RowEncoder::new(plan, as_it_is, &mut scratch.row);
+    let marks = &mut scratch.marks;
+    if quick
+        && as_it_is
+        && is_plain(chunk, plan)
+        && marks.find(bytes, plan.dialect.delimiter, chunk.newline)
+    {
+        let mut records = marks.records(bytes, plan.fields);
+        while let Some((byte, line)) = records.next() {
+            let outcome = match line {
+                Line::Fields(fields) => row.plain(fields, &mut rows),
+                Line::Other { found } => {
+                    let wanted = plan.fields;
+                    Err((None, Reason::Fields { found, wanted }))
+                }
+                Line::Empty => continue,
+            };
+            match outcome {
+                Ok(()) => parsed.row_count += 1,
+                Err(why) => {
+                    let record = records.records - 1;
+                    // Without quoting a record ends with the line.
+                    let ended = records.lines - u64::from(records.at_line_end());
+                    parsed.reject((record, ended, byte as u64), why);
                 }
             }
         }
+        parsed.records = records.records;
+        parsed.lines = records.lines;
+    } else {
+        let mut cutter = Cutter::new(chunk, &plan.dialect);
+        let mut fields = Fields::default();
+        while let Some((place, cut)) = cutter.next(&mut fields) {
+            let outcome = match cut {
+                Ok(()) => row.cut(&fields, &mut rows),
+                Err(fault) => Err((None, Reason::Cut(fault))),
+            };
+            match outcome {
+                Ok(()) => parsed.row_count += 1,
+                Err(why) => parsed.reject((place.record, place.line, place.byte), why),
+            }
+        }
+        parsed.records = cutter.records();
+        parsed.lines = cutter.lines();
     }
-    parsed.records = cutter.records();
-    parsed.lines = cutter.lines();
+    parsed.rows = rows.finish();
     parsed
 }
 
-struct RowEncoder<'p> {
-    plan: &'p RowPlan,
-    /// The chunk's text needs no decoding.
-    checked: bool,
-    decoded: Vec<u8>,
-    amount: Vec<u8>,
+/// Every delimiter and newline of the chunk is one: no quote or escape says otherwise.
+fn is_plain(chunk: &Chunk, plan: &RowPlan) -> bool {
+    let special = match (plan.dialect.quote, plan.dialect.escape) {
+        (None, Escape::Doubled) => return true,
+        (None, Escape::Backslash) => b'\\',
+        // Outside quotes nothing is escaped.
+        (Some(quote), _) => quote,
+    };
+    memchr::memchr(special, &chunk.bytes).is_none()
 }
 
-impl RowEncoder<'_> {
-    fn encode(
-        &mut self,
-        fields: &Fields,
-        out: &mut Vec<u8>,
-    ) -> Result<(), (Option<usize>, Reason)> {
-        if fields.len() != self.plan.fields {
-            let (found, wanted) = (fields.len(), self.plan.fields);
-            return Err((None, Reason::Fields { found, wanted }));
+impl Parsed {
+    /// Remembers a record that gave no row: where it begins, and why.
+    #[cold]
+    fn reject(&mut self, (record, line, byte): (u64, u64, u64), (column, reason): Refused) {
+        self.rejected += 1;
+        self.rejected_records.push(record);
+        if self.rejects.len() < MAX_LISTED_REJECTS {
+            self.rejects.push(Reject {
+                record,
+                line,
+                byte,
+                column,
+                reason,
+            });
         }
-        put_field_count(self.plan.columns.len() as i16, out);
-        for (index, column) in self.plan.columns.iter().enumerate() {
-            let (raw, _quoted) = fields.get(column.field);
-            let text = if self.checked {
-                raw
-            } else {
-                let encoding = self.plan.dialect.encoding;
-                match encoding.decode(raw, &mut self.decoded) {
-                    Ok(text) => text,
-                    Err(offset) => {
-                        return Err((Some(index), Reason::Encoding { offset, encoding }));
-                    }
-                }
-            };
-            if column.is_null(text, fields.raw(column.field)) {
-                if column.not_null {
-                    return Err((Some(index), Reason::Null));
-                }
-                put_null(out);
-                continue;
-            }
-            let text = match column.spelling {
-                None => text,
-                Some(Spelling::Money) => match money::amount(text, &mut self.amount) {
-                    Some(amount) => amount,
-                    None => return Err((Some(index), Reason::Money)),
-                },
-            };
-            if let Err(fault) = column.ty.encode(text, out) {
-                return Err((Some(index), Reason::Value(fault)));
-            }
-        }
-        Ok(())
     }
 }

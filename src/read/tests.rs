@@ -264,3 +264,62 @@ proptest! {
         prop_assert_eq!(ours, read_by_csv(&text, &dialect, end));
     }
 }
+
+/// Texts of records for a table of three columns, with everything that makes a record odd.
+fn odd_text() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => "[0-9]{1,9}".prop_map(String::into_bytes),
+        3 => "[0-9]{1,4}\\.[0-9]{2}".prop_map(String::into_bytes),
+        2 => Just(b"2026-11-22".to_vec()),
+        6 => Just(b"|".to_vec()),
+        4 => Just(b"\n".to_vec()),
+        1 => Just(b"\r\n".to_vec()),
+        1 => Just(b"\r".to_vec()),
+        1 => Just(b"\"".to_vec()),
+        1 => Just(b"\\".to_vec()),
+        1 => Just(b"\0".to_vec()),
+        1 => Just("\u{e9}".as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..3),
+        3 => "1\\|2\\.50\\|[a-z]{0,70}\n".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #[test]
+    fn a_chunk_without_quotes_gives_what_the_careful_way_gives(
+        bytes in odd_text(),
+        quote in prop_oneof![Just(None), Just(Some(b'"'))],
+        backslash in any::<bool>(),
+        newline in prop_oneof![4 => Just(Newline::Lf), 1 => Just(Newline::Cr)],
+        columns in 1_usize..4,
+    ) {
+        use crate::encode::Type;
+        use crate::read::nulls::Nulls;
+        use crate::read::parse::{ColumnPlan, RowPlan, Scratch, parse_with};
+        let types = [Type::Int4, Type::scalar(1700, (6 << 16 | 2) + 4).unwrap(), Type::Varchar(Some(50))];
+        let plan = RowPlan {
+            dialect: Dialect {
+                delimiter: b'|',
+                quote,
+                escape: if backslash { Escape::Backslash } else { Escape::Doubled },
+                ..Dialect::default()
+            },
+            fields: columns,
+            columns: (0..columns).map(|field| ColumnPlan {
+                name: format!("c{field}"),
+                field,
+                not_null: field == 0,
+                nulls: Nulls::new(vec![b"".to_vec()]),
+                spelling: None,
+                ty: types[field].clone(),
+            }).collect(),
+        };
+        let chunk = Chunk { bytes, byte: 0, newline };
+        let mut scratch = Scratch::default();
+        let quick = parse_with(&chunk, &plan, Vec::new(), &mut scratch, true);
+        let careful = parse_with(&chunk, &plan, Vec::new(), &mut scratch, false);
+        prop_assert_eq!(quick, careful);
+    }
+}
