@@ -1,0 +1,115 @@
+//! What each step from raw bytes to COPY rows costs on one core: `cargo bench --bench parse`.
+//!
+//! A filter runs a part: `cargo bench --bench parse -- encode`. Times of a shared machine drift;
+//! `scripts/instructions` counts instead and is what tells whether a change made the path longer.
+#![allow(clippy::expect_used)]
+
+mod inputs;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use overnight::read::parse::{RowPlan, parse};
+use overnight::read::{Dialect, Encoding, decode};
+
+fn main() {
+    divan::main();
+}
+
+const SPELLINGS: [&str; 2] = ["plain", "quoted"];
+
+fn text_and_dialect(spelling: &str) -> (Vec<u8>, Dialect) {
+    match spelling {
+        "quoted" => (
+            inputs::quoted_lineitem_text(),
+            inputs::dialect(Some(b'"'), Encoding::Utf8),
+        ),
+        _ => (
+            inputs::lineitem_text(),
+            inputs::dialect(None, Encoding::Utf8),
+        ),
+    }
+}
+
+/// A stream into chunks of whole records.
+#[divan::bench(args = SPELLINGS)]
+fn split(bencher: Bencher, spelling: &str) {
+    let (text, dialect) = text_and_dialect(spelling);
+    bencher
+        .counter(BytesCount::of_slice(&text))
+        .bench(|| inputs::split(&text, &dialect));
+}
+
+/// A chunk into fields.
+#[divan::bench(args = SPELLINGS)]
+fn cut(bencher: Bencher, spelling: &str) {
+    let (text, dialect) = text_and_dialect(spelling);
+    let chunk = inputs::chunk(text);
+    bencher
+        .counter(BytesCount::of_slice(&chunk.bytes))
+        .bench(|| inputs::cut(&chunk, &dialect));
+}
+
+/// Chunks to COPY rows: the two tables that every change is held against.
+mod rows {
+    use super::*;
+
+    #[divan::bench]
+    fn wide(bencher: Bencher) {
+        table(bencher, inputs::wide_text(), &inputs::wide_plan());
+    }
+
+    #[divan::bench]
+    fn lineitem(bencher: Bencher) {
+        table(bencher, inputs::lineitem_text(), &inputs::lineitem_plan());
+    }
+
+    fn table(bencher: Bencher, text: Vec<u8>, plan: &RowPlan) {
+        let chunk = inputs::chunk(text);
+        assert_eq!(parse(&chunk, plan).row_count, inputs::ROWS as u64);
+        bencher
+            .counter(ItemsCount::new(inputs::ROWS))
+            .counter(BytesCount::of_slice(&chunk.bytes))
+            .bench(|| parse(&chunk, plan));
+    }
+}
+
+/// Megabytes a second of what comes out.
+mod decompress {
+    use super::*;
+
+    #[divan::bench]
+    fn zstd(bencher: Bencher) {
+        through(bencher, inputs::zstd);
+    }
+
+    #[divan::bench]
+    fn gzip(bencher: Bencher) {
+        through(bencher, inputs::gzip);
+    }
+
+    fn through(bencher: Bencher, compress: fn(&[u8]) -> Vec<u8>) {
+        let text = inputs::wide_text();
+        let stored = compress(&text);
+        bencher.counter(BytesCount::of_slice(&text)).bench(|| {
+            let (_, mut decoded) = decode::open(stored.as_slice()).expect("known compression");
+            inputs::drain(&mut decoded)
+        });
+    }
+}
+
+/// A thousand values of a type: microseconds here are nanoseconds a value.
+#[divan::bench(args = inputs::names())]
+fn encode(bencher: Bencher, name: &str) {
+    let (ty, texts) = inputs::values(name);
+    let mut out = Vec::with_capacity(1 << 20);
+    bencher
+        .counter(ItemsCount::new(texts.len()))
+        .bench_local(|| {
+            out.clear();
+            for text in &texts {
+                ty.encode(text.as_bytes(), &mut out)
+                    .expect("a text of its type");
+            }
+            out.len()
+        });
+}
