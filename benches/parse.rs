@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used)]
 
 mod inputs;
+#[path = "inputs/values.rs"]
+mod values;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -98,9 +100,9 @@ mod decompress {
 }
 
 /// A thousand values of a type: microseconds here are nanoseconds a value.
-#[divan::bench(args = inputs::names())]
+#[divan::bench(args = values::names())]
 fn encode(bencher: Bencher, name: &str) {
-    let (ty, texts) = inputs::values(name);
+    let (ty, texts) = values::values(name);
     let mut out = Vec::with_capacity(1 << 20);
     bencher
         .counter(ItemsCount::new(texts.len()))

@@ -3,13 +3,10 @@
 //! Everything is made here, from one seed, so that a figure of today can be held against one of
 //! last year. A change of an input is a change of every figure: record them again.
 
-mod values;
-
 use overnight::encode::{Precision, Type};
 use overnight::read::parse::{ColumnPlan, RowPlan};
 use overnight::read::{Chunk, Cutter, Dialect, Encoding, Escape, Fields, Newline, Splitter};
 use std::io::{Read, Write};
-pub use values::{names, values};
 
 /// Rows of each of the two tables: a chunk of about one megabyte.
 pub const ROWS: usize = 10_000;
@@ -29,21 +26,21 @@ impl Numbers {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    fn between(&mut self, from: u64, to: u64) -> u64 {
+    pub fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.below(to - from + 1)
     }
 
-    fn cents(&mut self, most: u64) -> String {
+    pub fn cents(&mut self, most: u64) -> String {
         let cents = self.below(most);
         format!("{}.{:02}", cents / 100, cents % 100)
     }
 
-    fn date(&mut self) -> String {
+    pub fn date(&mut self) -> String {
         let (month, day) = (self.between(1, 12), self.between(1, 28));
         format!("{}-{month:02}-{day:02}", self.between(1992, 1998))
     }
 
-    fn one_of(&mut self, texts: &[&'static str]) -> &'static str {
+    pub fn one_of(&mut self, texts: &[&'static str]) -> &'static str {
         texts[self.below(texts.len() as u64) as usize]
     }
 }

@@ -1,6 +1,6 @@
 //! A thousand texts of each type, as they come in real files.
 
-use super::{Numbers, numbers, numeric};
+use crate::inputs::{Numbers, numbers, numeric};
 use overnight::encode::Type;
 
 type Texts = fn(&mut Numbers) -> String;
