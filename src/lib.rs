@@ -34,6 +34,7 @@ pub mod rotate;
 pub mod schema;
 pub mod verify;
 
+pub mod cpu;
 pub mod crashpoint;
 pub mod embedded;
 pub mod postgres;

@@ -3,6 +3,7 @@
 //! Stages add to the counters; the command line reads them and draws. Nothing here prints or
 //! waits. Counting is by whole chunks, so that it costs nothing per row.
 
+use crate::cpu;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,9 +17,17 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Inner {
     dataset: String,
-    stage: Option<(&'static str, Instant)>,
+    stage: Option<Begun>,
     tables: Vec<Arc<TableProgress>>,
     stages: Vec<StageTime>,
+}
+
+/// The stage under way.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    stage: &'static str,
+    at: Instant,
+    cpu_seconds: Option<f64>,
 }
 
 /// The load of one table.
@@ -38,6 +47,8 @@ pub struct TableProgress {
 pub struct StageTime {
     pub stage: &'static str,
     pub seconds: f64,
+    /// Processor time of this process; the server's is not in it. Known on Linux only.
+    pub client_cpu_seconds: Option<f64>,
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
     pub sessions: Option<usize>,
@@ -70,7 +81,11 @@ impl Progress {
         let mut inner = self.lock();
         Self::end_stage(&mut inner);
         tracing::info!("{}: {stage}", inner.dataset);
-        inner.stage = Some((stage, Instant::now()));
+        inner.stage = Some(Begun {
+            stage,
+            at: Instant::now(),
+            cpu_seconds: cpu::process_seconds(),
+        });
     }
 
     /// Says what the stage under way has moved, for the table at the end.
@@ -85,10 +100,12 @@ impl Progress {
     }
 
     fn end_stage(inner: &mut Inner) {
-        if let Some((stage, began)) = inner.stage.take() {
+        if let Some(begun) = inner.stage.take() {
+            let cpu = cpu::process_seconds().zip(begun.cpu_seconds);
             inner.stages.push(StageTime {
-                stage,
-                seconds: began.elapsed().as_secs_f64(),
+                stage: begun.stage,
+                seconds: begun.at.elapsed().as_secs_f64(),
+                client_cpu_seconds: cpu.map(|(now, then)| now - then),
                 rows: None,
                 bytes: None,
                 sessions: None,
@@ -121,11 +138,11 @@ impl Progress {
     /// What is under way now; `None` between runs.
     pub fn snapshot(&self) -> Option<Snapshot> {
         let inner = self.lock();
-        let (stage, began) = inner.stage?;
+        let begun = inner.stage?;
         Some(Snapshot {
             dataset: inner.dataset.clone(),
-            stage,
-            stage_elapsed: began.elapsed(),
+            stage: begun.stage,
+            stage_elapsed: begun.at.elapsed(),
             tables: inner.tables.clone(),
         })
     }

@@ -4,7 +4,7 @@ use super::interrupt::{Ended, guarded};
 use super::screen::Watch;
 use super::{Desk, env, output, worse};
 use crate::dataset::Dataset;
-use crate::load::{PlacedReject, RejectsOverBudget};
+use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report};
 use crate::postgres::error::explain_chain;
 use crate::problem::{Problem, Status, hint_of, status_of};
@@ -29,6 +29,9 @@ pub struct Args {
     /// Write every rejected record's place and reason to a CSV file
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Say where the time of the load went, and what to change about it
+    #[arg(long)]
+    timings: bool,
 }
 
 /// Runs each dataset. One that fails does not keep the next from running; the exit status is the
@@ -59,7 +62,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
                 rejects.write(outcome_rejects(&outcome))?;
                 results.push(merge(&dataset.name, &outcome)?);
                 if !desk.json {
-                    output::line(&describe(&dataset.name, &outcome))?;
+                    output::line(&describe(&dataset.name, &outcome, args.timings))?;
                 }
             }
             Ok(Ended::Stopped(code)) => return Ok(code),
@@ -101,7 +104,7 @@ fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
     Ok(value)
 }
 
-fn describe(dataset: &str, outcome: &Outcome) -> String {
+fn describe(dataset: &str, outcome: &Outcome, timings: bool) -> String {
     match outcome {
         Outcome::Unchanged { live } => {
             format!(
@@ -116,18 +119,18 @@ fn describe(dataset: &str, outcome: &Outcome) -> String {
             format!(
                 "{dataset}: `{}` is live{before}\n{}",
                 report.build,
-                tables(report)
+                tables(report, timings)
             )
         }
         Outcome::Verified(report) => format!(
             "{dataset}: `{}` is verified and sealed; `overnight rotate {dataset}` publishes it\n{}",
             report.build,
-            tables(report)
+            tables(report, timings)
         ),
     }
 }
 
-fn tables(report: &Report) -> String {
+fn tables(report: &Report, timings: bool) -> String {
     let mut out = String::new();
     if report.resumed {
         out += "  the build was made by an earlier run that did not publish it\n";
@@ -155,10 +158,22 @@ fn tables(report: &Report) -> String {
         );
         out += "\n\n";
     }
-    out += &output::table(
-        &["stage", "seconds", "rows", "bytes", "rows/s", "sessions"],
-        &report.stages.iter().map(stage).collect::<Vec<_>>(),
-    );
+    let mut heads = vec!["stage", "seconds", "rows", "bytes", "rows/s", "sessions"];
+    let mut stages: Vec<_> = report.stages.iter().map(stage).collect();
+    if timings {
+        heads.push("client CPU s");
+        for (cells, stage) in stages.iter_mut().zip(&report.stages) {
+            let cpu = stage.client_cpu_seconds;
+            cells.push(cpu.map_or_else(String::new, |cpu| format!("{cpu:.2}")));
+        }
+    }
+    out += &output::table(&heads, &stages);
+    if timings && let Some(bottleneck) = &report.bottleneck {
+        let rows: Vec<Vec<String>> = report.tables.iter().map(timing).collect();
+        out += "\n\n";
+        out += &output::table(&TIMING_HEADS, &rows);
+        out += &format!("\nbottleneck: {bottleneck}");
+    }
     for name in &report.retired.closed {
         out += &format!("\nretired: {name} is closed and will be dropped after the grace time");
     }
@@ -166,6 +181,41 @@ fn tables(report: &Report) -> String {
         out += &format!("\nretired: {name} was dropped");
     }
     out
+}
+
+/// All in seconds from "seconds" on; sums over the threads or connections of the table.
+const TIMING_HEADS: [&str; 12] = [
+    "table",
+    "rows",
+    "read",
+    "sent",
+    "rows/s",
+    "streams",
+    "seconds",
+    "input wait",
+    "decompress",
+    "parse wait",
+    "parse",
+    "server wait",
+];
+
+fn timing(load: &TableLoad) -> Vec<String> {
+    let timing = &load.timing;
+    let seconds = |seconds: f64| format!("{seconds:.2}");
+    vec![
+        load.table.clone(),
+        grouped(timing.rows),
+        Bytes(timing.bytes_read).to_string(),
+        Bytes(timing.bytes_sent).to_string(),
+        grouped((timing.rows as f64 / timing.seconds.max(0.001)) as u64),
+        timing.streams.to_string(),
+        seconds(timing.seconds),
+        seconds(timing.waiting_for_input_s),
+        seconds(timing.decompress_cpu_s),
+        seconds(timing.waiting_for_parse_s),
+        seconds(timing.parse_cpu_s + timing.sort_cpu_s.unwrap_or_default()),
+        seconds(timing.waiting_for_server_s),
+    ]
 }
 
 fn stage(stage: &StageTime) -> Vec<String> {

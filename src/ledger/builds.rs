@@ -335,8 +335,8 @@ impl Ledger {
         for (position, stage) in stages.iter().enumerate() {
             self.session
                 .execute(
-                    "insert into ledger.stage (build, position, stage, seconds, rows_done, bytes_done)
-                     values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+                    "insert into ledger.stage (build, position, stage, seconds, rows_done, bytes_done, sessions, client_cpu_seconds)
+                     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
                     &[
                         &build.id,
                         &(position as i32),
@@ -344,6 +344,8 @@ impl Ledger {
                         &stage.seconds,
                         &stage.rows.map(|rows| rows as i64),
                         &stage.bytes.map(|bytes| bytes as i64),
+                        &stage.sessions.map(|sessions| sessions as i32),
+                        &stage.client_cpu_seconds,
                     ],
                 )
                 .await
@@ -362,6 +364,7 @@ impl Ledger {
                 )
                 .await
                 .context("record the row counts")?;
+            self.record_timing(build, load).await?;
             for input in &load.inputs {
                 self.session
                     .execute(
@@ -384,6 +387,37 @@ impl Ledger {
                     .context("record the inputs")?;
             }
         }
+        Ok(())
+    }
+
+    async fn record_timing(&self, build: &Build, load: &TableLoad) -> Result<()> {
+        let timing = &load.timing;
+        self.session
+            .execute(
+                "insert into ledger.table_timing
+                     (build, table_name, seconds, streams, readers, bytes_read, bytes_sent, rows_sent,
+                      waiting_for_input_seconds, decompress_cpu_seconds, parse_cpu_seconds,
+                      waiting_for_parse_seconds, waiting_for_server_seconds, sort_cpu_seconds)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                &[
+                    &build.id,
+                    &load.table,
+                    &timing.seconds,
+                    &(timing.streams as i32),
+                    &(timing.readers as i32),
+                    &(timing.bytes_read as i64),
+                    &(timing.bytes_sent as i64),
+                    &(timing.rows as i64),
+                    &timing.waiting_for_input_s,
+                    &timing.decompress_cpu_s,
+                    &timing.parse_cpu_s,
+                    &timing.waiting_for_parse_s,
+                    &timing.waiting_for_server_s,
+                    &timing.sort_cpu_s,
+                ],
+            )
+            .await
+            .context("record where the time went")?;
         Ok(())
     }
 

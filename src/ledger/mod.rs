@@ -21,8 +21,12 @@ pub use builds::{Build, DatasetRow, State};
 /// How long a move of the alias by somebody else is waited for.
 const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Version of the tables in `schema.sql`.
-const LEDGER_VERSION: i32 = 1;
+/// What makes each version of the tables out of the one before, the first out of nothing. A step
+/// that was released is never changed: a fresh ledger goes through the same steps as an old one.
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+
+/// Version of the tables after all steps.
+const LEDGER_VERSION: i32 = STEPS.len() as i32;
 
 /// An open control database.
 #[derive(Debug)]
@@ -262,65 +266,84 @@ async fn create_database(server: &Server, database: &str) -> Result<()> {
     Ok(())
 }
 
+/// Brings the tables to the version that this program knows, in one transaction.
 async fn create_tables(session: &Session, database: &str) -> Result<()> {
-    let version = |row: tokio_postgres::Row| row.get::<_, i32>(0);
-    // Not to_regclass: it answers from a cache, which an advisory lock does not bring up to date.
-    let has_ledger =
-        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                      where n.nspname = 'ledger' and c.relname = 'version')";
-    if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
+    if version(session).await? != Some(LEDGER_VERSION) {
         session
             .batch_execute("begin; select pg_advisory_xact_lock(0)")
             .await?;
         // Asked again under the lock: another first run may have been quicker.
-        if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
-            let strangers: i64 = session
-                .query_one(
-                    "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                     where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')",
-                    &[],
-                )
-                .await?
-                .get(0);
-            if strangers > 0 {
-                bail!(
-                    Problem::usage(format!(
-                        "database `{database}` exists and is not a ledger of overnight"
-                    ))
-                    .hint("choose another name with --control-database")
-                );
-            }
-            session
-                .batch_execute(&format!(
-                    "revoke all on database {} from public; {}",
-                    quote_ident(database),
-                    include_str!("schema.sql")
+        let found = version(session).await?;
+        if found.is_none() {
+            claim(session, database).await?;
+        }
+        let done = found.unwrap_or_default();
+        if done < 0 || done > LEDGER_VERSION {
+            bail!(
+                Problem::usage(format!(
+                    "the ledger in `{database}` has version {done}, this program knows version {LEDGER_VERSION}"
                 ))
+                .hint("use the overnight release that wrote it, or a newer one")
+            );
+        }
+        for (step, sql) in (1..).zip(STEPS).skip(done as usize) {
+            session
+                .batch_execute(sql)
                 .await
-                .context("create the ledger's tables")?;
+                .with_context(|| format!("bring the ledger's tables to version {step}"))?;
             session
                 .execute(
                     "insert into ledger.version (version, tool_version) values ($1, $2)",
-                    &[&LEDGER_VERSION, &env!("CARGO_PKG_VERSION")],
+                    &[&step, &env!("CARGO_PKG_VERSION")],
                 )
                 .await?;
         }
         session.batch_execute("commit").await?;
         crashpoint::reached("control.after_schema");
     }
-    let found = version(
-        session
-            .query_one("select max(version) from ledger.version", &[])
-            .await?,
-    );
-    if found != LEDGER_VERSION {
+    Ok(())
+}
+
+/// Version of the tables; `None` when there are none.
+async fn version(session: &Session) -> Result<Option<i32>> {
+    // Not to_regclass: it answers from a cache, which an advisory lock does not bring up to date.
+    let has_ledger =
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                      where n.nspname = 'ledger' and c.relname = 'version')";
+    if !session.query_one(has_ledger, &[]).await?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    Ok(session
+        .query_one("select max(version) from ledger.version", &[])
+        .await?
+        .get(0))
+}
+
+/// Closes a database to the public, unless it is somebody else's.
+async fn claim(session: &Session, database: &str) -> Result<()> {
+    let strangers: i64 = session
+        .query_one(
+            "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')",
+            &[],
+        )
+        .await?
+        .get(0);
+    if strangers > 0 {
         bail!(
             Problem::usage(format!(
-                "the ledger in `{database}` has version {found}, this program knows version {LEDGER_VERSION}"
+                "database `{database}` exists and is not a ledger of overnight"
             ))
-            .hint("use the overnight release that wrote it, or a newer one")
+            .hint("choose another name with --control-database")
         );
     }
+    session
+        .batch_execute(&format!(
+            "revoke all on database {} from public",
+            quote_ident(database)
+        ))
+        .await
+        .context("close the control database to the public")?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod plan;
 mod receipt;
 mod rejects;
 pub mod table;
+pub mod timing;
 pub mod workers;
 
 use crate::config::LoadSettings;
@@ -26,6 +27,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use plan::TablePlan;
 use serde::Serialize;
 use std::sync::Arc;
+use timing::TableTiming;
 use workers::Workers;
 
 pub use rejects::{PlacedReject, RejectsOverBudget};
@@ -65,6 +67,7 @@ pub struct TableLoad {
     pub table: String,
     pub rows: u64,
     pub inputs: Vec<InputCount>,
+    pub timing: TableTiming,
     /// The first ones, with their places.
     #[serde(skip)]
     pub rejects: Vec<PlacedReject>,

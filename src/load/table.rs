@@ -3,6 +3,7 @@
 use super::copy::{CopyError, TableCopy};
 use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::places::Places;
+use super::timing::TableTiming;
 use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad};
 use super::{receipt, rejects};
 use crate::crashpoint;
@@ -91,6 +92,7 @@ impl<'l> TableLoader<'l> {
                 table: source.full_table(),
                 rows: 0,
                 inputs: Vec::new(),
+                timing: TableTiming::default(),
                 rejects: Vec::new(),
             },
             count: InputCount::begin(""),

@@ -10,11 +10,13 @@ mod prepare;
 pub use prepare::Prepared;
 
 use crate::build;
+use crate::config::LoadSettings;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, Lock, State};
+use crate::load::timing::{LoadUse, bottleneck};
 use crate::load::{Loader, TableLoad};
 use crate::manifest::Manifest;
 use crate::operation::Workplace;
@@ -69,6 +71,8 @@ pub struct Report {
     pub rejected: u64,
     pub tables: Vec<TableLoad>,
     pub stages: Vec<StageTime>,
+    /// What held the load back, in one sentence; `None` when nothing was loaded.
+    pub bottleneck: Option<String>,
     pub retired: Retired,
     /// The build was made by an earlier run that ended before the move.
     pub resumed: bool,
@@ -159,6 +163,7 @@ pub async fn run(
             .sum(),
         tables,
         stages: Vec::new(),
+        bottleneck: None,
         retired: Retired::default(),
         resumed,
     };
@@ -194,6 +199,7 @@ pub async fn run(
     moved?;
     report.retired = retired.context("retire old builds; the new build is verified")?;
     report.stages = progress.finish();
+    report.bottleneck = held_back(&report, &place.config.load);
     report.seconds = began.elapsed().as_secs_f64();
     ledger
         .record_stages(verified.build(), &report.stages)
@@ -203,6 +209,23 @@ pub async fn run(
     } else {
         Outcome::Published(report)
     })
+}
+
+/// What held the load of this run back.
+fn held_back(report: &Report, settings: &LoadSettings) -> Option<String> {
+    let load = report.stages.iter().find(|stage| stage.stage == "load")?;
+    let tables: Vec<_> = report
+        .tables
+        .iter()
+        .map(|table| (table.table.as_str(), &table.timing))
+        .collect();
+    let used = LoadUse {
+        seconds: load.seconds,
+        connections: settings.connections,
+        workers: settings.workers,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    Some(bottleneck(&tables, used))
 }
 
 /// The build behind the alias.
