@@ -3,7 +3,7 @@
 use super::copy::{CopyError, TableCopy};
 use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::places::Places;
-use super::timing::TableTiming;
+use super::timing::{TableTiming, timed};
 use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad};
 use super::{receipt, rejects};
 use crate::crashpoint;
@@ -19,6 +19,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Blocks of the fetch that wait for the decoder.
@@ -58,6 +59,7 @@ impl<'l> TableLoader<'l> {
         job: &'l TableJob,
         progress: &'l Arc<TableProgress>,
     ) -> Result<TableLoad> {
+        let began = Instant::now();
         let source = &job.plan.source;
         let table = format!(
             "{}.{}",
@@ -92,7 +94,11 @@ impl<'l> TableLoader<'l> {
                 table: source.full_table(),
                 rows: 0,
                 inputs: Vec::new(),
-                timing: TableTiming::default(),
+                timing: TableTiming {
+                    streams: 1,
+                    readers: 1,
+                    ..TableTiming::default()
+                },
                 rejects: Vec::new(),
             },
             count: InputCount::begin(""),
@@ -101,11 +107,12 @@ impl<'l> TableLoader<'l> {
         for (index, object) in job.objects.iter().enumerate() {
             this.object(index, object).await?;
         }
-        if let Err(error) = this.copy.finish().await {
+        let waiting = &mut this.load.timing.waiting_for_server_s;
+        if let Err(error) = timed(waiting, this.copy.finish()).await {
             return Err(this.explain(error));
         }
         this.load.rows = this.copy.rows;
-        let load = this.load;
+        let mut load = this.load;
         receipt::check_counts(&load)?;
         rejects::warn_of_unlisted(&load);
         rejects::check_budget(&job.plan.source, &load)?;
@@ -116,6 +123,9 @@ impl<'l> TableLoader<'l> {
             .await
             .with_context(|| format!("commit the load of {table}"))?;
         crashpoint::reached("load.after_commit");
+        load.timing.rows = load.rows;
+        load.timing.bytes_read = load.inputs.iter().map(|input| input.bytes).sum();
+        load.timing.seconds = began.elapsed().as_secs_f64();
         Ok(load)
     }
 
@@ -175,7 +185,10 @@ impl<'l> TableLoader<'l> {
                     self.lines += lines_before;
                     self.account(object, &mut parsed, &plan, byte)?;
                     let rows = Bytes::from(std::mem::take(&mut parsed.rows));
-                    if let Err(error) = self.copy.send(rows, parsed.row_count).await {
+                    let timing = &mut self.load.timing;
+                    timing.bytes_sent += rows.len() as u64;
+                    let waiting = &mut timing.waiting_for_server_s;
+                    if let Err(error) = timed(waiting, self.copy.send(rows, parsed.row_count)).await {
                         return Err(self.explain(error));
                     }
                     self.places.forget(self.copy.rows);

@@ -32,3 +32,4 @@ mod schema;
 mod serial;
 mod signals;
 mod support;
+mod timings;
