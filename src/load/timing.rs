@@ -308,6 +308,7 @@ mod tests {
         };
         let short = TableTiming {
             seconds: 1.0,
+            waiting_for_server_s: 0.3,
             ..even.clone()
         };
         let idle = TableTiming {
