@@ -75,6 +75,17 @@ pub struct Settings {
         value_name = "N"
     )]
     pub index_sessions: Option<usize>,
+    /// Cores of the server; default: this machine's if the server is here, else a low guess
+    #[arg(long, global = true, env = "OVERNIGHT_SERVER_CORES", value_name = "N")]
+    pub server_cores: Option<usize>,
+    /// Memory of the server, such as 16GB; default: as for its cores
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_SERVER_MEMORY",
+        value_name = "SIZE"
+    )]
+    pub server_memory: Option<String>,
     /// Threads that parse and encode; default: one for each core
     #[arg(long, global = true, env = "OVERNIGHT_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
@@ -162,6 +173,8 @@ impl Settings {
             control_database,
             connections,
             index_sessions,
+            server_cores,
+            server_memory,
             workers,
             memory,
             chunk,
@@ -190,6 +203,9 @@ pub struct Config {
     pub control_database: String,
     pub load: LoadSettings,
     pub index_sessions: usize,
+    /// What somebody declared of the server.
+    pub server_cores: Option<usize>,
+    pub server_memory: Option<u64>,
     pub locale: String,
     pub retire_after: Duration,
     pub flip: FlipSettings,
@@ -286,6 +302,20 @@ impl Config {
                 )));
             }
         }
+        if let Some(cores) = settings.server_cores
+            && !(1..=1024).contains(&cores)
+        {
+            bail!(Problem::usage(format!(
+                "server_cores = {cores} is out of range: write 1 to 1024"
+            )));
+        }
+        let server_memory = match settings.server_memory {
+            Some(text) => Some(size("server_memory", Some(text), 0)? as u64),
+            None => None,
+        };
+        if server_memory.is_some_and(|bytes| bytes < 256 << 20) {
+            bail!(Problem::usage("server_memory must be at least 256MiB"));
+        }
         let memory_bytes = size("memory", settings.memory, 96 << 20)?;
         let chunk_bytes = size("chunk", settings.chunk, 1 << 20)?;
         if chunk_bytes > 64 << 20 || chunk_bytes == 0 {
@@ -327,6 +357,8 @@ impl Config {
                 stall_limit: span("stall_limit", settings.stall_limit, 600)?,
             },
             index_sessions,
+            server_cores: settings.server_cores,
+            server_memory,
             locale: settings.locale.unwrap_or_else(|| "C".into()),
             retire_after: span("retire_after", settings.retire_after, 24 * 3600)?,
             flip,

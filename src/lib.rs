@@ -21,6 +21,7 @@ pub mod nightly;
 pub mod operation;
 
 pub mod build;
+pub mod capacity;
 pub mod config;
 pub mod dataset;
 pub mod encode;

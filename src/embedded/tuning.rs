@@ -102,7 +102,7 @@ fn quote_folder(folder: &Path) -> String {
 }
 
 /// The memory of this machine, or the limit of the container.
-async fn memory_bytes() -> u64 {
+pub async fn memory_bytes() -> u64 {
     let limits = [
         "/sys/fs/cgroup/memory.max",
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",

@@ -10,6 +10,7 @@ mod prepare;
 pub use prepare::Prepared;
 
 use crate::build;
+use crate::capacity::Capacity;
 use crate::config::LoadSettings;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
@@ -96,6 +97,8 @@ pub struct Run<'r> {
     pub location: &'r Location,
     pub manifest: &'r Manifest,
     pub progress: &'r Progress,
+    /// What the server has.
+    pub capacity: Capacity,
 }
 
 /// Runs one dataset from its files to the alias.
@@ -143,7 +146,9 @@ pub async fn run(
         location: &location,
         manifest: &manifest,
         progress,
+        capacity: place.capacity(&ledger.session).await?,
     };
+    tracing::info!("{}: the server has {}", dataset.name, this.capacity);
     let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
     let resumed = waiting.is_some();
     let (verified, tables) = match waiting {

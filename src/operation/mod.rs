@@ -7,6 +7,7 @@ pub mod moves;
 pub mod plan;
 pub mod reverify;
 
+use crate::capacity::Capacity;
 use crate::config::{Config, Env, dereference};
 use crate::dataset::Dataset;
 use crate::embedded::{self, Embedded};
@@ -55,6 +56,11 @@ impl Workplace {
             server,
             embedded,
         })
+    }
+
+    /// What the server has, for deciding how much to do at once; `client` is any session on it.
+    pub async fn capacity(&self, client: &tokio_postgres::Client) -> Result<Capacity> {
+        Capacity::find(&self.config, self.server.target(), client).await
     }
 
     /// Opens the ledger, creating it on first use.

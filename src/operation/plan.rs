@@ -70,6 +70,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
         location: &location,
         manifest: &manifest,
         progress,
+        capacity: place.capacity(&ledger.session).await?,
     };
     let scratch = build::create(
         &ledger,

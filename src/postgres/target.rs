@@ -175,6 +175,11 @@ pub(super) const DEFAULT_SOCKET_FOLDERS: [&str; 3] =
     ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
 impl Target {
+    /// True when every host is this machine: a socket or a loopback address.
+    pub fn is_local(&self) -> bool {
+        self.hosts.iter().all(Host::is_local)
+    }
+
     /// A server behind the socket in `folder`, without password.
     pub fn socket(folder: impl Into<PathBuf>, port: u16, user: impl Into<String>) -> Target {
         Target {
