@@ -14,6 +14,8 @@ use crate::postgres::Target;
 use crate::units::Bytes;
 use anyhow::{Context, Result};
 use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_postgres::Client;
 
 /// Most cores that are believed of a server that only says how many workers it allows: 8 is the
@@ -28,6 +30,9 @@ pub struct Capacity {
     /// Where the numbers come from, for people.
     pub origin: String,
 }
+
+/// Busy sessions on the server, counted: a COPY or an index that is being built holds one.
+pub type Slots = Arc<Semaphore>;
 
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +63,11 @@ impl Capacity {
             false => Self::guess(client).await?,
         };
         Ok(found.with(declared))
+    }
+
+    /// One slot for each core, or as many as somebody asked for.
+    pub fn slots(&self, at_least: Option<usize>) -> Slots {
+        Arc::new(Semaphore::new(self.cores.max(at_least.unwrap_or(1))))
     }
 
     /// Of the machine that we run on.

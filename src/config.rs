@@ -67,7 +67,7 @@ pub struct Settings {
     /// Tables loaded side by side, one connection each
     #[arg(long, global = true, env = "OVERNIGHT_CONNECTIONS", value_name = "N")]
     pub connections: Option<usize>,
-    /// Sessions that build indexes and keys side by side
+    /// Sessions that build indexes and keys side by side; default: the server's cores
     #[arg(
         long,
         global = true,
@@ -202,7 +202,8 @@ pub struct Config {
     pub s3: S3Options,
     pub control_database: String,
     pub load: LoadSettings,
-    pub index_sessions: usize,
+    /// Default: the cores of the server.
+    pub index_sessions: Option<usize>,
     /// What somebody declared of the server.
     pub server_cores: Option<usize>,
     pub server_memory: Option<u64>,
@@ -290,11 +291,10 @@ impl Config {
             .with_context(|| Problem::usage("read `control_database`"))?;
         let connections = settings.connections.unwrap_or_else(|| cores.clamp(1, 8));
         let workers = settings.workers.unwrap_or(cores);
-        let index_sessions = settings.index_sessions.unwrap_or_else(|| cores.clamp(1, 8));
         for (key, value) in [
             ("connections", connections),
             ("workers", workers),
-            ("index_sessions", index_sessions),
+            ("index_sessions", settings.index_sessions.unwrap_or(1)),
         ] {
             if !(1..=64).contains(&value) {
                 bail!(Problem::usage(format!(
@@ -356,7 +356,7 @@ impl Config {
                 chunk_bytes,
                 stall_limit: span("stall_limit", settings.stall_limit, 600)?,
             },
-            index_sessions,
+            index_sessions: settings.index_sessions,
             server_cores: settings.server_cores,
             server_memory,
             locale: settings.locale.unwrap_or_else(|| "C".into()),

@@ -16,6 +16,7 @@ pub mod table;
 pub mod timing;
 pub mod workers;
 
+use crate::capacity::Slots;
 use crate::config::LoadSettings;
 use crate::fetch::s3::{PART_BYTES, PARTS_IN_FLIGHT};
 use crate::fetch::{BLOCK_BYTES, Location, RawObject};
@@ -28,6 +29,7 @@ use plan::TablePlan;
 use serde::Serialize;
 use std::sync::Arc;
 use timing::TableTiming;
+use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
 pub use rejects::{PlacedReject, RejectsOverBudget};
@@ -129,7 +131,15 @@ impl<'r> Loader<'r> {
     /// # Errors
     /// Status 1 when a record is rejected over its budget or a file does not fit; status 3 when
     /// S3 or Postgres fails. What was committed is in a database that nobody can see.
-    pub async fn load(&self, mut jobs: Vec<TableJob>) -> Result<Vec<TableLoad>> {
+    ///
+    /// Each holds a slot of the server while it loads, and `loaded` hears of its table when its rows
+    /// are committed.
+    pub async fn load(
+        &self,
+        mut jobs: Vec<TableJob>,
+        slots: &Slots,
+        loaded: &UnboundedSender<u32>,
+    ) -> Result<Vec<TableLoad>> {
         jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes()));
         let jobs: Vec<_> = jobs
             .into_iter()
@@ -141,7 +151,15 @@ impl<'r> Loader<'r> {
             })
             .collect();
         stream::iter(jobs)
-            .map(|(job, progress)| table::load_table(self, Arc::new(job), progress))
+            .map(|(job, progress)| async move {
+                let slot = slots.acquire().await?;
+                let table = job.plan.table_oid;
+                let load = table::load_table(self, Arc::new(job), progress).await?;
+                drop(slot);
+                // Nobody listens any more after an error of theirs.
+                let _ = loaded.send(table);
+                Ok(load)
+            })
             .buffer_unordered(self.settings.connections)
             .try_collect()
             .await

@@ -5,6 +5,7 @@
 //! nothing that a service can see has changed. A build that fails is recorded with its reason and
 //! dropped at once; if that is not possible any more, the next start does it.
 
+mod fill;
 mod prepare;
 
 pub use prepare::Prepared;
@@ -17,25 +18,21 @@ use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, Lock, State};
+use crate::load::TableLoad;
 use crate::load::timing::{LoadUse, bottleneck};
-use crate::load::{Loader, TableLoad};
 use crate::manifest::Manifest;
 use crate::operation::Workplace;
 use crate::postgres::error as pg_error;
-use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::{Retired, retire};
 use crate::rotate::{Move, refuse_stranger};
-use crate::schema::catalog;
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
-use crate::schema::set_aside::SetAside;
 use crate::verify::{VerifiedBuild, verify};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::time::Instant;
 
 /// What somebody asked of a run.
@@ -330,49 +327,9 @@ impl Run<'_> {
             .await
             .context("set indexes and keys aside")?;
         crashpoint::reached("set_aside.after");
-
-        self.progress.stage("load");
-        let settings = self.place.config.load;
-        let loader = Loader::new(
-            server,
-            &build.name,
-            self.location,
-            settings,
-            options.list_rejects,
-            self.progress,
-        )?;
-        let loads = loader.load(prepared.jobs).await?;
-        drop(loader);
-        let rows: u64 = loads.iter().map(|load| load.rows).sum();
-        self.progress.moved(
-            Some(rows),
-            Some(self.manifest.bytes()),
-            Some(settings.connections),
-        );
-
-        self.progress.stage("indexes and keys");
-        crashpoint::reached("put_back.before");
-        self.put_back(build, &prepared.set_aside).await?;
-        let sessions = self.place.config.index_sessions;
-        self.progress.moved(None, None, Some(sessions));
-        let now = catalog::snapshot(&keeper).await?;
-        let differences = prepared.declared.diff(&now);
-        if !differences.is_empty() {
-            bail!(Problem::refused(format!(
-                "after the load the catalog is not what the schema files declared: {}",
-                differences.join("; ")
-            )));
-        }
-        crashpoint::reached("put_back.after");
-
-        self.progress.stage("derive");
-        crashpoint::reached("derive.before");
-        self.run_files(build, "derive", &self.files.derive).await?;
-        crashpoint::reached("derive.after");
-
-        self.progress.stage("analyze");
-        build::vacuum(&self.place.server, build, &keeper, sessions).await?;
-        crashpoint::reached("vacuum.after");
+        let loads = self
+            .fill(build, prepared, &keeper, options.list_rejects)
+            .await?;
         build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
         crashpoint::reached("grant.after");
 
@@ -391,33 +348,6 @@ impl Run<'_> {
         self.record(build, &loads, began).await?;
         self.progress.stage("seal");
         Ok((passed.seal(self.ledger, keeper).await?, loads))
-    }
-
-    async fn put_back(&self, build: &Build, set_aside: &SetAside) -> Result<()> {
-        let server = &self.place.server;
-        let sizes = self.table_sizes(build).await?;
-        set_aside
-            .put_back(
-                || server.connect(&build.name, "index"),
-                self.place.config.index_sessions,
-                &sizes,
-                |job, took| tracing::debug!("put back {} in {:.2} s", job.name, took.as_secs_f64()),
-            )
-            .await
-            .context("put indexes and keys back")
-    }
-
-    /// Pages of each table, so that the largest begin first.
-    async fn table_sizes(&self, build: &Build) -> Result<HashMap<u32, u64>> {
-        let session = self.place.server.connect(&build.name, "sizes").await?;
-        let rows = session
-            .query("select oid, pg_relation_size(oid) from pg_class where relkind = 'r' and oid >= 16384", &[])
-            .await
-            .context("ask for the sizes of the tables")?;
-        Ok(rows
-            .iter()
-            .map(|row| (row.get(0), row.get::<_, i64>(1) as u64))
-            .collect())
     }
 
     /// Runs files in order, each on a fresh session.

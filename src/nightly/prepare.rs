@@ -9,18 +9,28 @@ use crate::crashpoint;
 use crate::ledger::Build;
 use crate::load::plan::TablePlan;
 use crate::load::{TableJob, object};
-use crate::postgres::Session;
+use crate::postgres::{Session, explain_chain};
 use crate::problem::Problem;
 use crate::schema::catalog::{self, Catalog};
+use crate::schema::late::{Late, root_of};
 use crate::schema::set_aside::{self, SetAside};
 use crate::schema::{rehearse, tables};
 use anyhow::{Context, Result, anyhow};
+use std::collections::HashMap;
 
 /// A build whose tables are declared and empty, and what will be done with them.
 pub struct Prepared {
     pub jobs: Vec<TableJob>,
     pub set_aside: SetAside,
     pub declared: Catalog,
+    /// The uppermost table of each table that a source fills.
+    pub roots: HashMap<u32, u32>,
+    /// What comes back only behind derive files.
+    pub late: Late,
+    /// What the catalog is while that is away.
+    pub waiting: Catalog,
+    /// How that differs from what is declared; nothing of it may be left behind the derive files.
+    pub away: Vec<String>,
     /// Derive files that cannot be rehearsed, because they do not run in a transaction.
     pub not_rehearsed: Vec<String>,
 }
@@ -71,11 +81,43 @@ impl Run<'_> {
             rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
                 .await
                 .context("rehearse on the empty tables")?;
+        let filled = jobs.iter().map(|job| job.plan.table_oid);
+        let roots: HashMap<u32, u32> = filled.map(|oid| (oid, root_of(&known, oid))).collect();
+        let loaded = roots.values().copied().collect();
+        let mut late = Late::find(&set_aside, &known, &loaded, &self.files.derive);
+        let mut waiting = declared.clone();
+        let mut away = Vec::new();
+        if !late.is_empty() {
+            let tried = rehearse::rehearse_late(
+                &session,
+                &set_aside,
+                &late,
+                &self.files.derive,
+                &rehearsal.derived,
+            );
+            match tried.await {
+                Ok(catalog) => {
+                    waiting = catalog;
+                    away = declared.diff(&waiting);
+                    let changed = declared.diff(&rehearsal.derived);
+                    away.retain(|line| !changed.contains(line));
+                }
+                Err(error) => {
+                    let why = explain_chain(&error);
+                    tracing::info!("derived tables keep their keys while they are filled: {why}");
+                    late = Late::default();
+                }
+            }
+        }
         crashpoint::reached("rehearse.after");
         Ok(Prepared {
             jobs,
             set_aside,
             declared,
+            roots,
+            late,
+            waiting,
+            away,
             not_rehearsed: rehearsal
                 .not_rehearsed
                 .into_iter()

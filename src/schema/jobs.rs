@@ -9,6 +9,7 @@
 //! two foreign keys in opposite directions would deadlock.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
@@ -24,6 +25,8 @@ pub struct Job {
     pub step: Step,
     /// The table whose size tells how long it takes.
     pub table_oid: u32,
+    /// What each byte of that table costs, against other jobs.
+    pub weight: u32,
     /// Run one after another on one session.
     pub statements: Vec<String>,
     /// Positions, in the list of jobs, of those that must be done before.
@@ -43,6 +46,8 @@ pub enum Step {
     Build,
     /// Reads two tables.
     Validate,
+    /// Freezes or analyzes a table that has its indexes.
+    Vacuum,
 }
 
 /// A table that a job locks.
@@ -64,7 +69,7 @@ impl Job {
                 .batch_execute(statement)
                 .await
                 .map_err(Answer::from)
-                .with_context(|| format!("put back {}", self.name))?;
+                .with_context(|| self.to_string())?;
         }
         Ok(())
     }
@@ -75,6 +80,15 @@ impl Job {
             let theirs = other.locks.iter().find(|l| l.table_oid == mine.table_oid);
             theirs.is_some_and(|theirs| mine.alone || theirs.alone)
         })
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Step::Vacuum => f.write_str(&self.name),
+            _ => write!(f, "put back {}", self.name),
+        }
     }
 }
 
@@ -141,6 +155,7 @@ fn build(key: &Key) -> Job {
         name: key.name.clone(),
         step: Step::Build,
         table_oid: key.table_oid,
+        weight: key.weight,
         statements: vec![key.build.clone()],
         after: Vec::new(),
         locks: locks([key.root_oid], key.whole),
@@ -152,6 +167,7 @@ fn finish(key: &Key, after: Vec<usize>) -> Job {
         name: key.name.clone(),
         step: Step::Finish,
         table_oid: key.table_oid,
+        weight: 0,
         statements: key.finish.clone(),
         after,
         locks: locks([key.root_oid], true),
@@ -168,6 +184,7 @@ fn join_parts(key: &Key, parts: &[&Key], after: Vec<usize>) -> Job {
         name: key.name.clone(),
         step: Step::Finish,
         table_oid: key.table_oid,
+        weight: 0,
         statements,
         after,
         locks: locks([key.root_oid], true),
@@ -179,6 +196,7 @@ fn add(key: &ForeignKey, after: Vec<usize>) -> Job {
         name: key.name.clone(),
         step: Step::AddForeignKey,
         table_oid: key.table_oid,
+        weight: 0,
         statements: key.build.clone(),
         after,
         locks: locks([key.root_oid, key.target_root_oid], true),
@@ -191,6 +209,7 @@ fn validate(key: &ForeignKey, sql: &str, after: usize) -> Job {
         name: key.name.clone(),
         step: Step::Validate,
         table_oid: key.table_oid,
+        weight: 20,
         statements: vec![sql.to_owned()],
         after: vec![after],
         locks: locks([key.root_oid], true),

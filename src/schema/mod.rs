@@ -10,11 +10,15 @@
 pub mod catalog;
 pub mod files;
 pub mod jobs;
+pub mod late;
 pub mod numbered;
 pub mod put_back;
 pub mod rehearse;
 pub mod run;
+pub mod schedule;
 pub mod set_aside;
 pub mod tables;
+pub mod worker;
 
+mod queue;
 mod settings;

@@ -2,8 +2,9 @@
 //!
 //! In: a session on a build whose tables are declared and empty. Out: a [`Rehearsal`], or the first
 //! error with file and line. Everything happens in one transaction that is rolled back: keys are taken
-//! out and put back, the catalog is compared, derive files and check files run. Sequences, which no
-//! rollback touches, are set back by hand.
+//! out and put back, the catalog is compared, derive files and check files run; then, if keys are to come
+//! back [`Late`], the derive files once more without them. Sequences, which no rollback touches, are set
+//! back by hand.
 //!
 //! A file with `-- no-transaction` cannot be rehearsed; if a later file then misses something, that may
 //! be its doing, so it is listed instead of being an error.
@@ -11,7 +12,8 @@
 use anyhow::{Result, anyhow, bail, ensure};
 use tokio_postgres::Client;
 
-use super::catalog::snapshot;
+use super::catalog::{Catalog, snapshot};
+use super::late::Late;
 use super::numbered::NumberedFile;
 use super::run::{
     Offending, SqlFailure, StepTiming, command, offending_in_transaction, run_in_transaction,
@@ -33,6 +35,8 @@ pub struct Rehearsal {
     pub offending: Vec<Offending>,
     /// Files, and why they were not rehearsed.
     pub not_rehearsed: Vec<(String, String)>,
+    /// What the derive files leave behind.
+    pub derived: Catalog,
 }
 
 /// Rehearses taking out, putting back, `derive` and `checks`; afterwards the database is as before.
@@ -58,6 +62,59 @@ pub async fn rehearse(
     let rehearsal = rehearsal?;
     restored?;
     Ok(rehearsal)
+}
+
+/// Rehearses `derive` once more with the keys of `late` away until they come back. Gives the catalog
+/// as it is before the derive files then; the database is as before afterwards.
+///
+/// # Errors
+/// A file fails that did not fail before, or the files leave something else behind than `derived`: then
+/// the keys must not be late.
+pub async fn rehearse_late(
+    client: &Client,
+    set_aside: &SetAside,
+    late: &Late,
+    derive: &[NumberedFile],
+    derived: &Catalog,
+) -> Result<Catalog> {
+    let sequences = sequence_values(client).await?;
+    command(client, "BEGIN").await?;
+    let rehearsed = rehearse_late_here(client, set_aside, late, derive, derived).await;
+    let rolled_back = command(client, "ROLLBACK").await;
+    let restored = restore_sequences(client, &sequences).await;
+    let waiting = rehearsed?;
+    rolled_back?;
+    restored?;
+    Ok(waiting)
+}
+
+async fn rehearse_late_here(
+    client: &Client,
+    set_aside: &SetAside,
+    late: &Late,
+    derive: &[NumberedFile],
+    derived: &Catalog,
+) -> Result<Catalog> {
+    let mut trial = set_aside.clone();
+    trial.take_out_here(client).await?;
+    let (early, parts) = late.split(&trial);
+    early.put_back_here(client).await?;
+    let waiting = snapshot(client).await?;
+    let settings = session_settings(client).await?;
+    for (position, file) in derive.iter().enumerate() {
+        derive_here(client, file).await?;
+        fresh_session(client, &settings).await?;
+        if let Some(part) = parts.get(&position) {
+            part.put_back_here(client).await?;
+        }
+    }
+    let difference = derived.diff(&snapshot(client).await?);
+    ensure!(
+        difference.is_empty(),
+        "the derive files leave something else behind: {}",
+        difference.join("; ")
+    );
+    Ok(waiting)
 }
 
 async fn rehearse_here(
@@ -97,6 +154,7 @@ async fn rehearse_here(
         }
         fresh_session(client, &settings).await?;
     }
+    rehearsal.derived = snapshot(client).await?;
     for file in checks {
         command(client, "SAVEPOINT overnight_file").await?;
         command(client, "SET LOCAL transaction_read_only = on").await?;

@@ -70,11 +70,47 @@ impl std::error::Error for SqlFailure {}
 pub async fn run(client: &Client, file: &NumberedFile) -> Result<Vec<StepTiming>> {
     if !file.transaction {
         command(client, "SET search_path = public").await?;
-        let steps = run_statements(client, file).await?;
-        return Ok(steps);
+        return run_statements(client, file).await;
     }
     command(client, "BEGIN").await?;
     let ran = run_in_transaction(client, file).await;
+    end(client, file, ran).await
+}
+
+/// The same, and which tables it may have written: `None` if that cannot be known.
+pub async fn run_and_tell_writes(client: &Client, file: &NumberedFile) -> Result<Option<Vec<u32>>> {
+    if !file.transaction {
+        return run(client, file).await.map(|_| None);
+    }
+    command(client, "BEGIN").await?;
+    let ran = async {
+        let steps = run_in_transaction(client, file).await?;
+        Ok((steps, written(client).await?))
+    };
+    let (ran, tables) = match ran.await {
+        Ok((steps, tables)) => (Ok(steps), tables),
+        Err(error) => (Err(error), Vec::new()),
+    };
+    end(client, file, ran).await?;
+    Ok(Some(tables))
+}
+
+/// Tables that the transaction has locked to write; also through functions, which no text tells.
+async fn written(client: &Client) -> Result<Vec<u32>> {
+    let sql = "SELECT relation FROM pg_catalog.pg_locks \
+        WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted \
+          AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+    let rows = client.query(sql, &[]).await;
+    let rows = rows.map_err(|error| anyhow::anyhow!("ask for locks: {}", explain(&error)))?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Commits the file's transaction, or rolls it back.
+async fn end(
+    client: &Client,
+    file: &NumberedFile,
+    ran: Result<Vec<StepTiming>>,
+) -> Result<Vec<StepTiming>> {
     match ran {
         Ok(steps) => {
             // Deferred constraints speak at the end: there is no statement to blame, so the last is named.

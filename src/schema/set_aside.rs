@@ -44,6 +44,8 @@ pub struct Key {
     pub ident: String,
     /// An index of a partitioned table, which has parts instead of rows.
     pub partitioned: bool,
+    /// What building costs for each byte of the table, against other indexes.
+    pub weight: u32,
     /// Drops it; parts go with their parent.
     pub take_out: String,
     /// Makes the index, or the whole constraint if `whole`.
@@ -105,6 +107,7 @@ pub async fn plan(client: &Client) -> Result<SetAside> {
             parent: row.try_get("parent")?,
             ident: row.try_get("ident")?,
             partitioned: row.try_get("partitioned")?,
+            weight: u32::try_from(row.try_get::<_, i32>("weight")?)?,
             take_out: row.try_get("take_out")?,
             build: row.try_get("build")?,
             whole: row.try_get("whole")?,

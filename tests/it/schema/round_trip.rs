@@ -5,14 +5,26 @@ use std::sync::Mutex;
 
 use tokio_postgres::Client;
 
+use overnight::capacity::Capacity;
 use overnight::schema::catalog::snapshot;
 use overnight::schema::jobs::Step;
 use overnight::schema::run::run;
 use overnight::schema::set_aside::plan;
 use overnight::schema::tables::{Identity, Kind, TableKind, tables};
+use overnight::schema::worker::Limits;
 
 use super::{file, rich, rich_database};
 use crate::support::database::{Database, value};
+
+/// So many sessions on a server with as many cores.
+fn limits(sessions: usize) -> Limits {
+    let capacity = Capacity {
+        cores: sessions,
+        memory_bytes: 1 << 30,
+        origin: "a test".into(),
+    };
+    Limits::new(&capacity, None, &capacity.slots(None))
+}
 
 #[tokio::test]
 async fn the_catalog_is_the_same_after_putting_back() {
@@ -50,7 +62,7 @@ async fn the_catalog_is_the_same_after_putting_back() {
     aside
         .put_back(
             || database.try_open(),
-            4,
+            &limits(4),
             &sizes,
             |job, _| {
                 done.lock().unwrap().push(job.name.clone());
@@ -170,7 +182,12 @@ async fn an_orphan_stops_putting_back_and_no_value_is_told() {
         .await
         .unwrap();
     let error = aside
-        .put_back(|| database.try_open(), 3, &HashMap::new(), |_, _| {})
+        .put_back(
+            || database.try_open(),
+            &limits(3),
+            &HashMap::new(),
+            |_, _| {},
+        )
         .await
         .unwrap_err();
     let text = format!("{error:#} {error:?}");
@@ -203,7 +220,12 @@ async fn a_duplicate_cancels_what_still_runs() {
         .unwrap();
     let began = std::time::Instant::now();
     let error = aside
-        .put_back(|| database.try_open(), 2, &HashMap::new(), |_, _| {})
+        .put_back(
+            || database.try_open(),
+            &limits(2),
+            &HashMap::new(),
+            |_, _| {},
+        )
         .await
         .unwrap_err();
     assert!(
@@ -279,7 +301,7 @@ async fn rows_loaded_in_between_are_indexed() {
         .collect();
     // The second foreign key of claim_note looks only into one partition.
     let error = aside
-        .put_back(|| database.try_open(), 2, &sizes, |_, _| {})
+        .put_back(|| database.try_open(), &limits(2), &sizes, |_, _| {})
         .await
         .unwrap_err();
     assert!(
@@ -408,7 +430,8 @@ async fn what_a_part_is_needed_for_keeps_the_whole_key() {
             .any(|k| k.name.contains("claim_2026_01_pkey"))
     );
     let sizes = HashMap::new();
-    let put_back = aside.put_back(|| database.try_open(), 2, &sizes, |_, _| {});
+    let two = limits(2);
+    let put_back = aside.put_back(|| database.try_open(), &two, &sizes, |_, _| {});
     // The nightly run may move it to another thread.
     fn sendable<F: Future + Send>(future: F) -> F {
         future
@@ -425,7 +448,7 @@ async fn a_database_without_keys_has_nothing_to_do() {
     aside.take_out(&client).await.unwrap();
     let nobody = || async { Err::<Client, _>(anyhow::anyhow!("no session is needed")) };
     aside
-        .put_back(nobody, 0, &HashMap::new(), |_, _| {})
+        .put_back(nobody, &limits(1), &HashMap::new(), |_, _| {})
         .await
         .unwrap();
     assert!(snapshot(&client).await.unwrap().entries.len() < 5);

@@ -1,0 +1,224 @@
+//! From declared, empty tables to full ones with their indexes, keys and statistics.
+//!
+//! While tables load, those that are ready get their indexes, keys and statistics, as far as the server
+//! has cores to spare. When all are there the derive files run, one after the other; a table that only
+//! they fill gets its own behind the last that writes it. What derive files have written is analyzed
+//! again at the end, so every table of the build is frozen and has its statistics.
+
+use super::{Prepared, Run};
+use crate::build::{self, TableToVacuum};
+use crate::crashpoint;
+use crate::ledger::Build;
+use crate::load::{Loader, TableJob, TableLoad};
+use crate::postgres::Session;
+use crate::problem::Problem;
+use crate::schema::catalog;
+use crate::schema::jobs::Job;
+use crate::schema::run::run_and_tell_writes;
+use crate::schema::schedule::{Loading, table_sizes, work_off};
+use crate::schema::set_aside::SetAside;
+use crate::schema::worker::Limits;
+use anyhow::{Context, Result, bail};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{self, UnboundedSender};
+
+impl Run<'_> {
+    /// Loads, puts back, derives, analyzes.
+    pub(super) async fn fill(
+        &self,
+        build: &Build,
+        prepared: Prepared,
+        keeper: &Session,
+        list_rejects: bool,
+    ) -> Result<Vec<TableLoad>> {
+        let Prepared {
+            jobs,
+            set_aside,
+            declared,
+            roots,
+            late,
+            waiting,
+            away,
+            ..
+        } = prepared;
+        let limits = self.limits();
+        let (early, parts) = late.split(&set_aside);
+        let (now, later): (Vec<TableToVacuum>, Vec<TableToVacuum>) = build::tables(keeper)
+            .await?
+            .into_iter()
+            .filter(|table| !table.is_stamp)
+            .partition(|table| !late.behind.contains_key(&table.root_oid));
+
+        let present: BTreeSet<u32> = now.iter().map(|table| table.root_oid).collect();
+        let sizes = table_sizes(keeper, &present).await?;
+        let (tell, loaded) = mpsc::unbounded_channel();
+        let loading = Loading { roots, loaded };
+        let put_back = build::add_vacuum(early.jobs(), &now);
+        let put_back = self.work_off(build, put_back, &limits, sizes, Some(loading));
+        let load = self.load(build, jobs, list_rejects, &limits, tell);
+        let loads = side_by_side(load, put_back).await?;
+        self.progress.moved(None, None, Some(limits.sessions));
+        let found = catalog::snapshot(keeper).await?;
+        as_declared("load", waiting.diff(&found))?;
+        crashpoint::reached("put_back.after");
+
+        self.progress.stage("derive");
+        crashpoint::reached("derive.before");
+        let mut clean: BTreeSet<u32> = present;
+        self.derive(build, parts, &later, keeper, &limits, &mut clean)
+            .await?;
+        let mut left = declared.diff(&catalog::snapshot(keeper).await?);
+        left.retain(|line| away.contains(line));
+        as_declared("derive files", left)?;
+        crashpoint::reached("derive.after");
+
+        self.progress.stage("analyze");
+        let mut rest = build::tables(keeper).await?;
+        rest.retain(|table| !clean.contains(&table.root_oid));
+        self.put_back_late(build, &SetAside::default(), &rest, keeper, &limits)
+            .await?;
+        crashpoint::reached("vacuum.after");
+        Ok(loads)
+    }
+
+    /// How much may happen at once.
+    pub fn limits(&self) -> Limits {
+        let sessions = self.place.config.index_sessions;
+        Limits::new(&self.capacity, sessions, &self.capacity.slots(sessions))
+    }
+
+    async fn load(
+        &self,
+        build: &Build,
+        jobs: Vec<TableJob>,
+        list_rejects: bool,
+        limits: &Limits,
+        tell: UnboundedSender<u32>,
+    ) -> Result<Vec<TableLoad>> {
+        self.progress.stage("load");
+        let settings = self.place.config.load;
+        let loader = Loader::new(
+            &self.place.server,
+            &build.name,
+            self.location,
+            settings,
+            list_rejects,
+            self.progress,
+        )?;
+        let loads = loader.load(jobs, &limits.slots, &tell).await?;
+        let rows: u64 = loads.iter().map(|load| load.rows).sum();
+        let bytes = self.manifest.bytes();
+        let connections = settings.connections;
+        self.progress
+            .moved(Some(rows), Some(bytes), Some(connections));
+        self.progress.stage("indexes and keys");
+        Ok(loads)
+    }
+
+    async fn work_off(
+        &self,
+        build: &Build,
+        jobs: Vec<Job>,
+        limits: &Limits,
+        sizes: HashMap<u32, u64>,
+        loading: Option<Loading>,
+    ) -> Result<()> {
+        let server = &self.place.server;
+        let open = || server.connect(&build.name, "index");
+        let told = |job: &Job, took: Duration| {
+            tracing::debug!("{job} took {:.2} s", took.as_secs_f64());
+        };
+        work_off(jobs, open, limits, sizes, loading, told)
+            .await
+            .context("put indexes and keys back")
+    }
+
+    /// Runs the derive files; takes out of `clean` what they write, and adds what is finished.
+    async fn derive(
+        &self,
+        build: &Build,
+        mut parts: BTreeMap<usize, SetAside>,
+        later: &[TableToVacuum],
+        keeper: &Session,
+        limits: &Limits,
+        clean: &mut BTreeSet<u32>,
+    ) -> Result<()> {
+        for (position, file) in self.files.derive.iter().enumerate() {
+            let purpose = format!("derive {}", file.name);
+            let session = self.place.server.connect(&build.name, &purpose).await?;
+            let began = Instant::now();
+            let written = run_and_tell_writes(&session, file)
+                .await
+                .with_context(|| format!("run `derive/{}`", file.name))?;
+            session.close().await;
+            let took = began.elapsed().as_secs_f64();
+            tracing::debug!("ran derive/{} in {took:.2} s", file.name);
+            match written {
+                None => clean.clear(),
+                Some(written) => {
+                    let known = build::tables(keeper).await?;
+                    let written = known.iter().filter(|table| written.contains(&table.oid));
+                    for table in written {
+                        clean.remove(&table.root_oid);
+                    }
+                }
+            }
+            if let Some(part) = parts.remove(&position) {
+                let own: BTreeSet<u32> = part.keys.iter().map(|key| key.root_oid).collect();
+                let tables = later.iter().filter(|table| own.contains(&table.root_oid));
+                let tables: Vec<TableToVacuum> = tables.cloned().collect();
+                self.put_back_late(build, &part, &tables, keeper, limits)
+                    .await?;
+                clean.extend(own);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts keys of tables back that nobody is loading, and vacuums `tables`.
+    async fn put_back_late(
+        &self,
+        build: &Build,
+        part: &SetAside,
+        tables: &[TableToVacuum],
+        keeper: &Session,
+        limits: &Limits,
+    ) -> Result<()> {
+        let roots = tables.iter().map(|table| table.root_oid).collect();
+        let sizes = table_sizes(keeper, &roots).await?;
+        let jobs = build::add_vacuum(part.jobs(), tables);
+        self.work_off(build, jobs, limits, sizes, None).await
+    }
+}
+
+/// Runs the load and the work that follows it table by table; the first error stops both.
+async fn side_by_side(
+    load: impl Future<Output = Result<Vec<TableLoad>>>,
+    put_back: impl Future<Output = Result<()>>,
+) -> Result<Vec<TableLoad>> {
+    let mut load = std::pin::pin!(load);
+    let mut put_back = std::pin::pin!(put_back);
+    tokio::select! {
+        done = &mut put_back => {
+            done?;
+            load.await
+        }
+        loads = &mut load => {
+            // After an error its end of the channel is closed: the other cancels what runs and ends.
+            let done = put_back.await;
+            let loads = loads?;
+            done.map(|()| loads)
+        }
+    }
+}
+
+fn as_declared(after: &str, differences: Vec<String>) -> Result<()> {
+    if !differences.is_empty() {
+        bail!(Problem::refused(format!(
+            "after the {after} the catalog is not what the schema files declared: {}",
+            differences.join("; ")
+        )));
+    }
+    Ok(())
+}
