@@ -21,4 +21,4 @@ pub mod tables;
 pub mod worker;
 
 mod queue;
-mod settings;
+pub(crate) mod settings;

@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-const READING: [(&str, &str); 7] = [
+const READING: [(&str, &str); 8] = [
     ("search_path", "pg_catalog"),
     ("datestyle", "ISO, YMD"),
     ("intervalstyle", "postgres"),
@@ -15,6 +15,7 @@ const READING: [(&str, &str); 7] = [
     ("extra_float_digits", "1"),
     ("bytea_output", "hex"),
     ("quote_all_identifiers", "off"),
+    ("standard_conforming_strings", "on"),
 ];
 
 /// Names in the statements are complete; `public` is there for the bodies of functions that indexes
@@ -26,12 +27,12 @@ const WRITING: [(&str, &str); 2] = [
 ];
 
 /// The values that were in force before.
-pub(super) struct Pinned {
+pub(crate) struct Pinned {
     before: Vec<(&'static str, String)>,
 }
 
 /// Pins the settings for reading definitions.
-pub(super) async fn pin_for_reading(client: &Client) -> Result<Pinned> {
+pub(crate) async fn pin_for_reading(client: &Client) -> Result<Pinned> {
     pin(client, &READING).await
 }
 
@@ -55,7 +56,7 @@ async fn pin(client: &Client, settings: &[(&'static str, &str)]) -> Result<Pinne
 
 impl Pinned {
     /// Gives the earlier values back; after an error in a transaction the rollback does it.
-    pub(super) async fn restore(self, client: &Client) -> Result<()> {
+    pub(crate) async fn restore(self, client: &Client) -> Result<()> {
         for (name, value) in &self.before {
             set(client, name, value).await?;
         }
