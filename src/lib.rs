@@ -32,6 +32,7 @@ pub mod manifest;
 pub mod read;
 pub mod retire;
 pub mod rotate;
+pub mod route;
 pub mod schema;
 pub mod verify;
 

@@ -26,6 +26,7 @@ mod rejects;
 mod retire;
 mod rollback;
 mod rotation;
+mod route;
 mod s3;
 mod s3_nights;
 mod schema;

@@ -3,8 +3,8 @@
 //! Encoded bytes go in through binary COPY, the texts themselves as literals; then the server
 //! compares the two. The texts are seeded, so a failure repeats.
 
-mod cases;
-mod texts;
+pub mod cases;
+pub mod texts;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
