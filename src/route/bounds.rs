@@ -44,6 +44,13 @@ pub(super) enum End {
     Max,
 }
 
+/// A value of a list with its hash, by which it is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub value: Owned,
+    pub hash: u64,
+}
+
 /// Which rows a partition takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bound {
@@ -52,7 +59,7 @@ pub(super) enum Bound {
         remainder: u32,
     },
     /// None is NULL.
-    List(Vec<Option<Owned>>),
+    List(Vec<Option<Listed>>),
     /// From the first, inclusive, to the second, exclusive.
     Range(Vec<End>, Vec<End>),
     Default,
@@ -74,23 +81,24 @@ pub(super) enum Split {
     /// Indexed by the hash modulo its length.
     Hash(Box<[Next]>),
     List {
-        /// Sorted by value.
-        values: Box<[(Owned, Next)]>,
+        /// A hash table with open addressing; its length is a power of two, and half is free.
+        slots: Box<[Option<(Listed, Next)>]>,
         null: Next,
         default: Next,
     },
     Range {
-        /// Sorted by lower end; ranges do not overlap.
-        ranges: Box<[Range]>,
+        /// Sorted.
+        ends: Box<[Vec<End>]>,
+        /// What lies below the first end, from each end to the next, and above the last.
+        between: Box<[Next]>,
         default: Next,
     },
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Range {
-    lower: Vec<End>,
-    upper: Vec<End>,
-    next: Next,
+    /// The same for one column whose values are 64-bit integers.
+    Integers {
+        ends: Box<[i64]>,
+        between: Box<[Next]>,
+        default: Next,
+    },
 }
 
 impl Split {
@@ -132,31 +140,51 @@ impl Split {
                 _ => default = next,
             }
         }
-        values.sort_by(|(one, _), (two, _)| one.compare(two));
         if null == Next::Nowhere {
             null = default;
         }
+        let mut slots = vec![None; (2 * values.len()).next_power_of_two().max(2)];
+        for (value, next) in values {
+            let start = value.hash as usize % slots.len();
+            let (before, after) = slots.split_at_mut(start);
+            let free = after.iter_mut().chain(before).find(|slot| slot.is_none());
+            if let Some(free) = free {
+                *free = Some((value, next));
+            }
+        }
         Split::List {
-            values: values.into(),
+            slots: slots.into(),
             null,
             default,
         }
     }
 
-    /// Arranges the partitions of a table partitioned by range.
-    pub fn range(partitions: Vec<(Bound, Next)>) -> Split {
+    /// Arranges the partitions of a table partitioned by range of these columns.
+    pub fn range(partitions: Vec<(Bound, Next)>, keys: &[Key]) -> Split {
         let (mut ranges, mut default) = (Vec::new(), Next::Nowhere);
         for (bound, next) in partitions {
             match bound {
-                Bound::Range(lower, upper) => ranges.push(Range { lower, upper, next }),
+                Bound::Range(lower, upper) => ranges.push((lower, upper, next)),
                 _ => default = next,
             }
         }
-        ranges.sort_by(|one, two| order(&one.lower, &two.lower));
-        Split::Range {
-            ranges: ranges.into(),
-            default,
+        // They do not overlap.
+        ranges.sort_by(|(one, ..), (two, ..)| order(one, two));
+        let (mut ends, mut between) = (Vec::<Vec<End>>::new(), vec![default]);
+        for (lower, upper, next) in ranges {
+            if ends.last().is_some_and(|end| order(end, &lower).is_eq()) {
+                between.pop();
+            } else {
+                ends.push(lower);
+            }
+            ends.push(upper);
+            between.extend([next, default]);
         }
+        integers(&ends, &between, default, keys).unwrap_or_else(|| Split::Range {
+            ends: ends.into(),
+            between: between.into(),
+            default,
+        })
     }
 
     /// Where a row of the table goes; None if the row does not have the fields of the key.
@@ -173,7 +201,7 @@ impl Split {
                 table.get((hash % table.len() as u64) as usize).copied()
             }
             Split::List {
-                values,
+                slots,
                 null,
                 default,
             } => {
@@ -181,41 +209,83 @@ impl Split {
                 let Some(field) = key.field(row)? else {
                     return Some(*null);
                 };
-                let value = key.ty.value(field)?;
-                let found = values.binary_search_by(|(one, _)| one.compare(&value));
-                Some(match found {
-                    Ok(index) => values.get(index)?.1,
-                    Err(_) => *default,
-                })
-            }
-            Split::Range { ranges, default } => match keys {
-                [key] => match key.field(row)? {
-                    None => Some(*default),
-                    Some(field) => Some(within(ranges, *default, &[key.ty.value(field)?])),
-                },
-                _ => {
-                    let mut values = [Value::Int(0); MAX_KEYS];
-                    for (key, value) in keys.iter().zip(&mut values) {
-                        match key.field(row)? {
-                            None => return Some(*default),
-                            Some(field) => *value = key.ty.value(field)?,
+                let (value, hash) = (key.ty.value(field)?, key.ty.hash(field)?);
+                let mut at = hash as usize;
+                loop {
+                    match slots.get(at & (slots.len() - 1))? {
+                        None => return Some(*default),
+                        Some((listed, next)) if listed.value.compare(&value).is_eq() => {
+                            return Some(*next);
                         }
+                        Some(_) => at = at.wrapping_add(1),
                     }
-                    Some(within(ranges, *default, values.get(..keys.len())?))
                 }
-            },
+            }
+            Split::Integers {
+                ends,
+                between,
+                default,
+            } => {
+                let key = keys.first()?;
+                let Some(field) = key.field(row)? else {
+                    return Some(*default);
+                };
+                let value = key.ty.integer(field)?;
+                between
+                    .get(ends.partition_point(|end| *end <= value))
+                    .copied()
+            }
+            Split::Range {
+                ends,
+                between,
+                default,
+            } => {
+                let place = |key: &[Value<&[u8]>]| {
+                    let place = ends.partition_point(|end| against(end, key).is_le());
+                    between.get(place).copied()
+                };
+                if let [key] = keys {
+                    let Some(field) = key.field(row)? else {
+                        return Some(*default);
+                    };
+                    return place(&[key.ty.value(field)?]);
+                }
+                let mut values = [Value::Int(0); MAX_KEYS];
+                for (key, value) in keys.iter().zip(&mut values) {
+                    match key.field(row)? {
+                        None => return Some(*default),
+                        Some(field) => *value = key.ty.value(field)?,
+                    }
+                }
+                place(values.get(..keys.len())?)
+            }
         }
     }
 }
 
-/// The range that holds a key.
-#[inline]
-fn within(ranges: &[Range], default: Next, key: &[Value<&[u8]>]) -> Next {
-    let above = ranges.partition_point(|range| against(&range.lower, key).is_le());
-    match above.checked_sub(1).and_then(|index| ranges.get(index)) {
-        Some(range) if against(&range.upper, key).is_gt() => range.next,
-        _ => default,
+/// The form for one column of integers; None if the key is something else.
+fn integers(ends: &[Vec<End>], between: &[Next], default: Next, keys: &[Key]) -> Option<Split> {
+    let [key] = keys else {
+        return None;
+    };
+    if !key.ty.is_integer() {
+        return None;
     }
+    let (mut numbers, mut between) = (Vec::new(), between.to_vec());
+    for end in ends {
+        match end.first()? {
+            End::At(Value::Int(number)) => numbers.push(i64::try_from(*number).ok()?),
+            End::At(_) => return None,
+            // Nothing is below the first and above the last.
+            End::Min => drop(between.remove(0)),
+            End::Max => drop(between.pop()),
+        }
+    }
+    Some(Split::Integers {
+        ends: numbers.into(),
+        between: between.into(),
+        default,
+    })
 }
 
 /// Compares an end with a key. MINVALUE and MAXVALUE decide: columns after them do not count.

@@ -5,7 +5,7 @@
 //! what the rows hold. Operator classes other than the server's defaults, and collations that
 //! order otherwise than by bytes, are left to the server.
 
-use super::bounds::{Bound, End, Key, MAX_MODULUS, Next, Owned, Split};
+use super::bounds::{Bound, End, Key, Listed, MAX_MODULUS, Next, Split};
 use super::spelled::{Datum, Spelled};
 use super::value::{KeyType, Label};
 use super::{Leaf, Router, Routing, Table};
@@ -206,7 +206,7 @@ impl Tree {
         let split = match strategy {
             "h" => Split::hash(bounds),
             "l" => Split::list(bounds),
-            "r" => Split::range(bounds),
+            "r" => Split::range(bounds, &keys),
             _ => {
                 return Err(format!(
                     "`{name}` is partitioned in a way that is not known"
@@ -313,7 +313,7 @@ impl Declared {
                 Some(match datum {
                     Datum::Min => End::Min,
                     Datum::Max => End::Max,
-                    Datum::Text(text) => End::At(constant(text, key, ty)?),
+                    Datum::Text(text) => End::At(constant(text, key, ty)?.value),
                     Datum::Null => return None,
                 })
             });
@@ -338,9 +338,13 @@ impl Declared {
     }
 }
 
-/// A constant of a bound as a value of its key column.
-fn constant(text: &str, key: &Key, ty: &Type) -> Option<Owned> {
+/// A constant of a bound as a value of its key column, with its hash.
+fn constant(text: &str, key: &Key, ty: &Type) -> Option<Listed> {
     let mut encoded = Vec::new();
     ty.encode(text.as_bytes(), &mut encoded).ok()?;
-    Some(key.ty.value(encoded.get(LENGTH_BYTES..)?)?.to_boxed())
+    let field = encoded.get(LENGTH_BYTES..)?;
+    Some(Listed {
+        value: key.ty.value(field)?.to_boxed(),
+        hash: key.ty.hash(field)?,
+    })
 }

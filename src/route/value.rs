@@ -66,22 +66,49 @@ impl KeyType {
         })
     }
 
+    /// Says whether values are 64-bit integers, in their order.
+    pub fn is_integer(&self) -> bool {
+        match self {
+            KeyType::Bool
+            | KeyType::Int2
+            | KeyType::Int4
+            | KeyType::Int8
+            | KeyType::Float4
+            | KeyType::Float8
+            | KeyType::Enum(_) => true,
+            KeyType::Numeric
+            | KeyType::Bytes
+            | KeyType::Bpchar
+            | KeyType::Interval
+            | KeyType::Inet => false,
+        }
+    }
+
+    /// The value of a field that is not null, of a type whose values are 64-bit integers.
+    #[inline]
+    pub fn integer(&self, field: &[u8]) -> Option<i64> {
+        Some(match self {
+            KeyType::Bool => u8::from_be_bytes(fixed(field)?).into(),
+            KeyType::Int2 => i16::from_be_bytes(fixed(field)?).into(),
+            KeyType::Int4 => i32::from_be_bytes(fixed(field)?).into(),
+            KeyType::Int8 => i64::from_be_bytes(fixed(field)?),
+            KeyType::Float4 => float_order(f32::from_be_bytes(fixed(field)?).into()),
+            KeyType::Float8 => float_order(f64::from_be_bytes(fixed(field)?)),
+            KeyType::Enum(labels) => label(labels, field)?.rank.into(),
+            _ => return None,
+        })
+    }
+
     /// The value of a field that is not null.
     #[inline]
     pub fn value<'r>(&self, field: &'r [u8]) -> Option<Value<&'r [u8]>> {
         Some(match self {
-            KeyType::Bool => Value::Int(u8::from_be_bytes(fixed(field)?).into()),
-            KeyType::Int2 => Value::Int(i16::from_be_bytes(fixed(field)?).into()),
-            KeyType::Int4 => Value::Int(i32::from_be_bytes(fixed(field)?).into()),
-            KeyType::Int8 => Value::Int(i64::from_be_bytes(fixed(field)?).into()),
-            KeyType::Float4 => Value::Int(float_order(f32::from_be_bytes(fixed(field)?).into())),
-            KeyType::Float8 => Value::Int(float_order(f64::from_be_bytes(fixed(field)?))),
             KeyType::Numeric => Value::Number(Number::parse(field)?),
             KeyType::Bytes => Value::Bytes(field),
             KeyType::Bpchar => Value::Bytes(without_spaces(field)),
             KeyType::Interval => Value::Int(interval_span(field)?),
             KeyType::Inet => return None,
-            KeyType::Enum(labels) => Value::Int(label(labels, field)?.rank.into()),
+            _ => Value::Int(self.integer(field)?.into()),
         })
     }
 
@@ -126,12 +153,12 @@ fn without_spaces(field: &[u8]) -> &[u8] {
 
 /// An integer that orders as the server orders floats: NaN after infinity, -0 as 0.
 #[inline]
-fn float_order(value: f64) -> i128 {
+fn float_order(value: f64) -> i64 {
     if value.is_nan() {
-        return i64::MAX.into();
+        return i64::MAX;
     }
     let bits = (value + 0.0).to_bits() as i64;
-    (bits ^ ((bits >> 63) as u64 >> 1) as i64).into()
+    bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 
 /// `hashfloat8extended`; single precision is widened first.
