@@ -10,7 +10,7 @@ mod values;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use overnight::read::parse::{RowPlan, parse};
+use overnight::read::parse::{RowPlan, Scratch, parse};
 use overnight::read::{Dialect, Encoding, decode};
 
 fn main() {
@@ -67,11 +67,14 @@ mod rows {
 
     fn table(bencher: Bencher, text: Vec<u8>, plan: &RowPlan) {
         let chunk = inputs::chunk(text);
-        assert_eq!(parse(&chunk, plan).row_count, inputs::ROWS as u64);
+        assert_eq!(
+            parse(&chunk, plan, Vec::new(), &mut Scratch::default()).row_count,
+            inputs::ROWS as u64
+        );
         bencher
             .counter(ItemsCount::new(inputs::ROWS))
             .counter(BytesCount::of_slice(&chunk.bytes))
-            .bench(|| parse(&chunk, plan));
+            .bench(|| parse(&chunk, plan, Vec::new(), &mut Scratch::default()));
     }
 }
 

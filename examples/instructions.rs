@@ -8,7 +8,7 @@
 #[path = "../benches/inputs/mod.rs"]
 mod inputs;
 
-use overnight::read::parse::{RowPlan, parse};
+use overnight::read::parse::{RowPlan, Scratch, parse};
 use overnight::read::{Encoding, decode};
 use std::hint::black_box;
 
@@ -49,7 +49,10 @@ fn run(step: &str, passes: usize) -> (&'static str, f64) {
         "parse" => {
             let (text, plan) = table(variant);
             let chunk = inputs::chunk(text);
-            repeat(passes, || parse(&chunk, &plan).row_count as usize);
+            let mut scratch = Scratch::default();
+            repeat(passes, || {
+                parse(&chunk, &plan, Vec::new(), &mut scratch).row_count as usize
+            });
             ("row", inputs::ROWS as f64)
         }
         "decompress" => {

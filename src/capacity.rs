@@ -22,6 +22,9 @@ use tokio_postgres::Client;
 /// default of every server, however small.
 const MOST_GUESSED: usize = 4;
 
+/// More connections than this gain little on the largest server: its log becomes the limit.
+const MOST_CONNECTIONS: usize = 8;
+
 /// Cores and memory of the server.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Capacity {
@@ -63,6 +66,12 @@ impl Capacity {
             false => Self::guess(client).await?,
         };
         Ok(found.with(declared))
+    }
+
+    /// Connections that load side by side: as many as somebody asked for, or one for each core, up
+    /// to eight.
+    pub fn connections(&self, declared: Option<usize>) -> usize {
+        declared.unwrap_or_else(|| self.cores.clamp(1, MOST_CONNECTIONS))
     }
 
     /// One slot for each core, or as many as somebody asked for.

@@ -64,7 +64,7 @@ pub struct Settings {
         value_name = "NAME"
     )]
     pub control_database: Option<String>,
-    /// Tables loaded side by side, one connection each
+    /// Connections that load side by side, over all tables; default: the server's cores, at most 8
     #[arg(long, global = true, env = "OVERNIGHT_CONNECTIONS", value_name = "N")]
     pub connections: Option<usize>,
     /// Sessions that build indexes and keys side by side; default: the server's cores
@@ -92,7 +92,7 @@ pub struct Settings {
     /// Memory for records in flight, such as 64MiB
     #[arg(long, global = true, env = "OVERNIGHT_MEMORY", value_name = "SIZE")]
     pub memory: Option<String>,
-    /// Size of a chunk of records, such as 1MiB
+    /// Size of a chunk of records, such as 256KiB
     #[arg(long, global = true, env = "OVERNIGHT_CHUNK", value_name = "SIZE")]
     pub chunk: Option<String>,
     /// Locale of the builds; `C` sorts by bytes and no system update can change it
@@ -220,7 +220,8 @@ pub struct Config {
 #[derive(Debug, Clone, Copy)]
 pub struct LoadSettings {
     /// Tables loaded side by side.
-    pub connections: usize,
+    /// Default: the cores of the server.
+    pub connections: Option<usize>,
     /// Threads that parse and encode.
     pub workers: usize,
     /// Bytes of records and encoded rows in flight, over all tables.
@@ -289,10 +290,9 @@ impl Config {
             .unwrap_or_else(|| "overnight".into());
         crate::postgres::check_ident(&control_database)
             .with_context(|| Problem::usage("read `control_database`"))?;
-        let connections = settings.connections.unwrap_or_else(|| cores.clamp(1, 8));
         let workers = settings.workers.unwrap_or(cores);
         for (key, value) in [
-            ("connections", connections),
+            ("connections", settings.connections.unwrap_or(1)),
             ("workers", workers),
             ("index_sessions", settings.index_sessions.unwrap_or(1)),
         ] {
@@ -317,7 +317,7 @@ impl Config {
             bail!(Problem::usage("server_memory must be at least 256MiB"));
         }
         let memory_bytes = size("memory", settings.memory, 96 << 20)?;
-        let chunk_bytes = size("chunk", settings.chunk, 1 << 20)?;
+        let chunk_bytes = size("chunk", settings.chunk, 256 << 10)?;
         if chunk_bytes > 64 << 20 || chunk_bytes == 0 {
             bail!(Problem::usage("chunk must lie between 1B and 64MiB"));
         }
@@ -350,7 +350,7 @@ impl Config {
             },
             control_database,
             load: LoadSettings {
-                connections,
+                connections: settings.connections,
                 workers,
                 memory_bytes,
                 chunk_bytes,
@@ -464,7 +464,7 @@ mod tests {
             ..Settings::default()
         };
         let config = Config::resolve(Some(folder.path().to_owned()), typed, &none).unwrap();
-        assert_eq!(config.load.connections, 5);
+        assert_eq!(config.load.connections, Some(5));
         assert_eq!(config.load.memory_bytes, 32 << 20);
         assert_eq!(config.control_database, "overnight");
     }

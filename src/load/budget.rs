@@ -50,6 +50,12 @@ impl Budget {
 }
 
 impl Share {
+    /// Takes a part off, at most all of it.
+    pub fn split(&mut self, bytes: usize) -> Option<Share> {
+        let wanted = bytes.div_ceil(UNIT_BYTES).min(self.permit.num_permits());
+        self.permit.split(wanted).map(|permit| Share { permit })
+    }
+
     /// Gives back what turned out not to be needed.
     pub fn shrink_to(&mut self, bytes: usize) {
         let needed = bytes.div_ceil(UNIT_BYTES).max(1);

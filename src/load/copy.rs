@@ -1,4 +1,4 @@
-//! One table's COPY: finished bytes to Postgres, and the server's answer back to a record.
+//! One COPY after the other on one session: finished bytes to Postgres, and its answer back to a row.
 //!
 //! tokio-postgres reports an error in the data only when a COPY ends, so a long one is cut into
 //! several statements within the one transaction: otherwise a wrong first row of a 20 GB file
@@ -17,58 +17,45 @@ use tokio_postgres::CopyInSink;
 /// Bytes after which a COPY statement ends and the next begins.
 const STATEMENT_BYTES: u64 = 128 << 20;
 
-/// The COPY of one table.
-pub struct TableCopy<'s> {
-    session: &'s Session,
-    statement: String,
-    stall_limit: Duration,
+/// The COPY statement under way, if one is.
+#[derive(Default)]
+pub struct Copy {
     sink: Option<Pin<Box<CopyInSink<Bytes>>>>,
-    /// Sent in the statement under way.
-    statement_bytes: u64,
-    statement_rows: u64,
-    /// Rows that the server has acknowledged in finished statements.
-    pub rows: u64,
+    bytes: u64,
+    rows: u64,
+    /// How long the server may take no bytes.
+    stall_limit: Duration,
 }
 
-impl<'s> TableCopy<'s> {
-    /// Prepares; the first statement begins with the first rows.
-    pub fn new(session: &'s Session, statement: String, stall_limit: Duration) -> TableCopy<'s> {
-        TableCopy {
-            session,
-            statement,
+impl Copy {
+    pub fn new(stall_limit: Duration) -> Copy {
+        Copy {
             stall_limit,
-            sink: None,
-            statement_bytes: 0,
-            statement_rows: 0,
-            rows: 0,
+            ..Copy::default()
         }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    /// Whether the statement under way has become so long that it should end.
+    pub fn is_long(&self) -> bool {
+        self.bytes >= STATEMENT_BYTES
+    }
+
+    /// Begins a statement.
+    pub async fn begin(&mut self, session: &Session, statement: &str) -> Result<(), CopyError> {
+        let sink = session.copy_in(statement).await.map_err(server_error)?;
+        self.sink = Some(Box::pin(sink));
+        self.push(Bytes::from_static(&COPY_HEADER)).await
     }
 
     /// Sends encoded rows.
     pub async fn send(&mut self, rows: Bytes, row_count: u64) -> Result<(), CopyError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.statement_bytes += rows.len() as u64;
-        self.statement_rows += row_count;
-        self.send_raw(rows).await?;
-        if self.statement_bytes >= STATEMENT_BYTES {
-            self.finish().await?;
-        }
-        Ok(())
-    }
-
-    async fn send_raw(&mut self, bytes: Bytes) -> Result<(), CopyError> {
-        if self.sink.is_none() {
-            let sink = self
-                .session
-                .copy_in(&self.statement)
-                .await
-                .map_err(|error| self.server_error(error))?;
-            self.sink = Some(Box::pin(sink));
-            self.push(Bytes::from_static(&COPY_HEADER)).await?;
-        }
-        self.push(bytes).await
+        self.bytes += rows.len() as u64;
+        self.rows += row_count;
+        self.push(rows).await
     }
 
     async fn push(&mut self, bytes: Bytes) -> Result<(), CopyError> {
@@ -78,50 +65,46 @@ impl<'s> TableCopy<'s> {
         };
         match tokio::time::timeout(limit, sink.send(bytes)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.server_error(error)),
+            Ok(Err(error)) => Err(server_error(error)),
             Err(_) => Err(CopyError::stalled(limit)),
         }
     }
 
-    /// Ends the statement under way; the server's row count must be what was sent.
-    pub async fn finish(&mut self) -> Result<(), CopyError> {
+    /// Ends the statement under way and returns its rows; the server must have counted as many.
+    pub async fn finish(&mut self) -> Result<u64, CopyError> {
         if self.sink.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         self.push(Bytes::from_static(&COPY_TRAILER)).await?;
+        let sent = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         let Some(mut sink) = self.sink.take() else {
-            return Ok(());
+            return Ok(0);
         };
         let counted = match tokio::time::timeout(self.stall_limit, sink.as_mut().finish()).await {
-            Ok(counted) => counted.map_err(|error| self.server_error(error))?,
+            Ok(counted) => counted.map_err(server_error)?,
             Err(_) => return Err(CopyError::stalled(self.stall_limit)),
         };
-        if counted != self.statement_rows {
+        if counted != sent {
             return Err(CopyError {
                 row: None,
-                error: anyhow::anyhow!(
-                    "{} rows were sent and the server counted {counted}",
-                    self.statement_rows
-                ),
+                error: anyhow::anyhow!("{sent} rows were sent and the server counted {counted}"),
             });
         }
-        self.rows += counted;
-        self.statement_bytes = 0;
-        self.statement_rows = 0;
-        Ok(())
-    }
-
-    fn server_error(&self, error: tokio_postgres::Error) -> CopyError {
-        // In binary COPY the server's "line" counts the rows of the statement from 1.
-        let position = copy_position_of(&error);
-        CopyError {
-            row: position.and_then(|position| (self.rows + position.line).checked_sub(1)),
-            error: error.into(),
-        }
+        Ok(counted)
     }
 }
 
-/// A COPY that failed, with the row of the table that the server pointed at, counted from 0.
+fn server_error(error: tokio_postgres::Error) -> CopyError {
+    // In binary COPY the server's "line" counts the rows of the statement from 1.
+    let position = copy_position_of(&error);
+    CopyError {
+        row: position.and_then(|position| position.line.checked_sub(1)),
+        error: error.into(),
+    }
+}
+
+/// A COPY that failed, with the row of the statement that the server pointed at, counted from 0.
 #[derive(Debug)]
 pub struct CopyError {
     pub row: Option<u64>,

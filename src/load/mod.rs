@@ -1,18 +1,26 @@
 //! Raw objects into tables: which tables, on which connections, in which order.
 //!
 //! In: a [`TablePlan`] and the pinned objects of each source. Out: a [`TableLoad`] for each, with
-//! what was read, loaded and rejected. One connection and one transaction a table: truncate,
-//! COPY with FREEZE, receipt, commit; so a table is either loaded and receipted or empty. Tables
-//! load side by side, largest first. The first failure stops all of them.
+//! what was read, loaded and rejected. A table has one connection or several, each with one
+//! transaction, and a receipt only when all of its rows are there. Tables load side by side,
+//! largest first. The first failure stops all of them.
+//!
+//! The way of the data: `object` (fetch, decompress, cut), `encoded` (parse, route), `reading`
+//! (account, in order), `stream` (COPY), `table` (commit, receipt).
 
+mod batch;
 pub mod budget;
-pub mod copy;
+mod buffers;
+pub mod connections;
+mod copy;
+mod encoded;
 pub mod object;
-mod places;
 pub mod plan;
+mod reading;
 mod receipt;
 mod rejects;
-pub mod table;
+mod stream;
+mod table;
 pub mod timing;
 pub mod workers;
 
@@ -24,25 +32,29 @@ use crate::postgres::Server;
 use crate::progress::Progress;
 use anyhow::Result;
 use budget::Budget;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use buffers::Buffers;
+use futures_util::{StreamExt, TryStreamExt};
 use plan::TablePlan;
 use serde::Serialize;
-use std::sync::Arc;
 use timing::TableTiming;
 use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
 pub use rejects::{PlacedReject, RejectsOverBudget};
+pub use table::connections_of;
 
 /// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
-/// and for each table side by side the parts of its object in flight and the messages that wait
-/// in the driver. A zstd file may ask for a window of up to 128 MiB of its own.
-pub fn memory_bound_bytes(settings: &LoadSettings) -> usize {
+/// and for each table side by side the parts of its objects in flight, the messages that wait
+/// in the driver and what is gathered for leaves. A zstd file may ask for a window of up to 128 MiB
+/// of its own.
+pub fn memory_bound_bytes(settings: &LoadSettings, connections: usize) -> usize {
     let parts = PARTS_IN_FLIGHT * PART_BYTES as usize;
-    let blocks = (table::BLOCKS_WAITING + 1) * BLOCK_BYTES;
+    let blocks = (reading::BLOCKS_WAITING + 1) * BLOCK_BYTES;
+    let objects = reading::objects_at_once(settings.workers);
     // A message in the driver's channel and one in its buffer, after the share went back.
     let messages = 2 * settings.chunk_bytes * TYPICAL_EXPANSION;
-    settings.memory_bytes + settings.connections * (parts + blocks + messages)
+    settings.memory_bytes
+        + connections * (objects * (parts + blocks) + messages + stream::GATHERED_BYTES)
 }
 
 /// Encoded bytes of a row per byte of its text: 2.6 for narrow columns of numbers and flags.
@@ -100,8 +112,10 @@ pub struct Loader<'r> {
     /// Go on after the first reject even without a budget, to list all of them.
     pub list_rejects: bool,
     pub progress: &'r Progress,
+    /// Most connections over all tables.
+    pub connections: usize,
     workers: Workers,
-    budget: Budget,
+    buffers: Buffers,
 }
 
 impl<'r> Loader<'r> {
@@ -111,6 +125,7 @@ impl<'r> Loader<'r> {
         database: &'r str,
         location: &'r Location,
         settings: LoadSettings,
+        connections: usize,
         list_rejects: bool,
         progress: &'r Progress,
     ) -> Result<Loader<'r>> {
@@ -121,9 +136,16 @@ impl<'r> Loader<'r> {
             settings,
             list_rejects,
             progress,
+            connections,
             workers: Workers::start(settings.workers)?,
-            budget: Budget::new(settings.memory_bytes),
+            buffers: Buffers::default(),
         })
+    }
+
+    /// The part of the memory that each object may use of those being read at once. Parts, and not
+    /// one budget for all: an object that is read ahead must not take what the one before it needs.
+    fn budget_of_object(&self, at_once: usize) -> Budget {
+        Budget::new(self.settings.memory_bytes / self.connections.max(1) / at_once)
     }
 
     /// Loads every table.
@@ -150,17 +172,25 @@ impl<'r> Loader<'r> {
                 (job, progress)
             })
             .collect();
-        stream::iter(jobs)
+        let all_bytes = jobs.iter().map(|(job, _)| job.bytes()).sum();
+        futures_util::stream::iter(jobs)
             .map(|(job, progress)| async move {
-                let slot = slots.acquire().await?;
-                let table = job.plan.table_oid;
-                let load = table::load_table(self, Arc::new(job), progress).await?;
+                let connections = connections_of(&job, all_bytes, self.connections);
+                let slot = slots.acquire_many(connections.count as u32).await?;
+                tracing::info!(
+                    "`{}`: {} connection{} ({})",
+                    job.plan.source.full_table(),
+                    connections.count,
+                    if connections.count == 1 { "" } else { "s" },
+                    connections.reason
+                );
+                let load = table::load_table(self, &job, progress, &connections).await?;
                 drop(slot);
                 // Nobody listens any more after an error of theirs.
-                let _ = loaded.send(table);
+                let _ = loaded.send(job.plan.table_oid);
                 Ok(load)
             })
-            .buffer_unordered(self.settings.connections)
+            .buffer_unordered(self.connections)
             .try_collect()
             .await
     }

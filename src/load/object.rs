@@ -5,6 +5,7 @@
 //! chunk. When the other side goes away it stops with [`Stopped`], which is never the cause.
 
 use super::budget::{Budget, Share};
+use super::buffers::Buffers;
 use super::plan::TablePlan;
 use crate::fetch::{Digest, RawObject};
 use crate::problem::Problem;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -39,6 +41,10 @@ pub struct CutChunk {
 pub struct ReadObject {
     pub bytes: u64,
     pub sha256: String,
+    /// Nothing had come from the fetch yet.
+    pub waiting_for_input_s: f64,
+    /// Hashing, decompressing and cutting.
+    pub busy_s: f64,
 }
 
 /// What the cutting of one object needs.
@@ -48,6 +54,7 @@ pub struct Cutting {
     pub blocks: mpsc::Receiver<Bytes>,
     pub chunks: mpsc::Sender<CutChunk>,
     pub budget: Budget,
+    pub buffers: Buffers,
     pub chunk_bytes: usize,
     pub progress: Arc<TableProgress>,
     pub runtime: Handle,
@@ -56,6 +63,8 @@ pub struct Cutting {
 impl Cutting {
     /// Reads the whole object; returns when its last chunk was handed on.
     pub fn run(self) -> Result<ReadObject> {
+        let began = Instant::now();
+        let mut idle_s = 0.0;
         let key = self.object.key.clone();
         let mut raw = RawReader {
             blocks: self.blocks,
@@ -64,6 +73,7 @@ impl Cutting {
             received: 0,
             expected: self.object.size,
             progress: self.progress,
+            waiting_s: 0.0,
         };
         let dialect = &self.plan.source.dialect;
         {
@@ -81,9 +91,11 @@ impl Cutting {
             let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
             let mut lines_before = splitter.start().lines;
             loop {
+                let waiting = Instant::now();
                 let share = self.runtime.block_on(self.budget.take(share_bytes))?;
+                idle_s += waiting.elapsed().as_secs_f64();
                 let next = splitter
-                    .next(Vec::new())
+                    .next(self.buffers.take())
                     .map_err(|error| split_error(&key, error))?;
                 let Some(chunk) = next else { break };
                 // A record longer than a chunk makes the chunk longer. The share goes back before
@@ -102,17 +114,25 @@ impl Cutting {
                     share,
                     lines_before: std::mem::take(&mut lines_before),
                 };
+                let waiting = Instant::now();
                 self.chunks.blocking_send(cut).map_err(|_| Stopped)?;
+                idle_s += waiting.elapsed().as_secs_f64();
             }
         }
         // Whatever the container did not need is still part of the object.
         io::copy(&mut raw, &mut io::sink()).map_err(|error| placed(&key, error))?;
         let bytes = raw.received;
+        let waiting_for_input_s = raw.waiting_s;
         let sha256 = raw
             .digest
             .finish()
             .with_context(|| format!("check `{key}`"))?;
-        Ok(ReadObject { bytes, sha256 })
+        Ok(ReadObject {
+            bytes,
+            sha256,
+            waiting_for_input_s,
+            busy_s: began.elapsed().as_secs_f64() - idle_s - waiting_for_input_s,
+        })
     }
 }
 
@@ -152,12 +172,16 @@ struct RawReader {
     received: u64,
     expected: u64,
     progress: Arc<TableProgress>,
+    waiting_s: f64,
 }
 
 impl Read for RawReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.block.is_empty() {
-            match self.blocks.blocking_recv() {
+            let waiting = Instant::now();
+            let next = self.blocks.blocking_recv();
+            self.waiting_s += waiting.elapsed().as_secs_f64();
+            match next {
                 Some(block) => {
                     self.digest.update(&block);
                     self.received += block.len() as u64;

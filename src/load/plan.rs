@@ -8,19 +8,20 @@
 use crate::dataset::{ColumnRule, Source, Spelling, fold};
 use crate::encode::Type;
 use crate::problem::Problem;
-use crate::read::nulls::Nulls;
 use crate::read::parse::{ColumnPlan, RowPlan};
+use crate::route::Routing;
 use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use tokio_postgres::Client;
 
 /// One table and the columns that its source may fill.
 #[derive(Debug, Clone)]
 pub struct TablePlan {
     pub source: Source,
     pub table_oid: u32,
-    /// COPY FREEZE is refused for a partitioned parent.
-    pub freeze: bool,
+    /// How rows get into a partitioned table; `None` for a table that holds its rows itself.
+    pub routing: Option<Routing>,
     fillable: Vec<Fillable>,
 }
 
@@ -102,9 +103,33 @@ impl TablePlan {
         Ok(TablePlan {
             source: source.clone(),
             table_oid: table.oid,
-            freeze: !matches!(table.kind, TableKind::Partitioned { .. }),
+            // Until `route` has asked the server.
+            routing: match table.kind {
+                TableKind::Partitioned { .. } => Some(Routing::Parent("nobody asked".into())),
+                TableKind::Plain | TableKind::Partition { .. } => None,
+            },
             fillable,
         })
+    }
+
+    /// Finds out how rows get to the leaves, if the table is partitioned.
+    ///
+    /// # Errors
+    /// The server refuses to show its catalog.
+    pub async fn route(&mut self, client: &Client) -> Result<()> {
+        if self.routing.is_some() {
+            let columns = self.fillable.iter();
+            let columns: Vec<(&str, &Type)> = columns
+                .map(|column| (column.name.as_str(), &column.ty))
+                .collect();
+            let routing = Routing::read(client, self.table_oid, &columns).await?;
+            if let Routing::Parent(reason) = &routing {
+                let table = self.source.full_table();
+                tracing::info!("rows of `{table}` go through the parent: {reason}");
+            }
+            self.routing = Some(routing);
+        }
+        Ok(())
     }
 
     /// How the records of an object with this header become rows.
@@ -156,16 +181,14 @@ impl TablePlan {
                 name: column.name.clone(),
                 field,
                 not_null: column.not_null,
-                nulls: Nulls::new(
-                    column
-                        .rule
-                        .null
-                        .as_ref()
-                        .unwrap_or(&source.null)
-                        .iter()
-                        .map(|null| null.clone().into_bytes())
-                        .collect(),
-                ),
+                nulls: column
+                    .rule
+                    .null
+                    .as_ref()
+                    .unwrap_or(&source.null)
+                    .iter()
+                    .map(|null| null.clone().into_bytes())
+                    .collect(),
                 spelling: column.rule.parse,
                 ty: column.ty.clone(),
             });

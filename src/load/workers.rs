@@ -3,7 +3,9 @@
 //! A job is a pure function of what it is given. It never waits: it answers through a one-shot
 //! channel and is done. A panic in a job becomes an error of whoever waits for the answer.
 
+use crate::read::parse::Scratch;
 use anyhow::{Context, Result, anyhow};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::oneshot;
 
@@ -11,6 +13,10 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub struct Workers {
     pool: rayon::ThreadPool,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// The answer of a job, once it is there.
@@ -27,14 +33,15 @@ impl Workers {
         Ok(Workers { pool })
     }
 
-    /// Queues a job.
+    /// Queues a job, which may use the memory of the thread that runs it.
     pub fn run<T, F>(&self, job: F) -> Answer<T>
     where
         T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
+        F: FnOnce(&mut Scratch) -> T + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
         self.pool.spawn_fifo(move || {
+            let job = || SCRATCH.with_borrow_mut(|scratch| job(scratch));
             let outcome = catch_unwind(AssertUnwindSafe(job))
                 .map_err(|_| anyhow!("a parsing thread panicked; this is a fault of overnight"));
             // Nobody waits any more when the run was stopped.
@@ -51,9 +58,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_becomes_an_error() {
         let workers = Workers::start(1).unwrap();
-        assert_eq!(workers.run(|| 1 + 1).await.unwrap().unwrap(), 2);
-        let answer: Answer<()> = workers.run(|| panic!("on purpose"));
+        assert_eq!(workers.run(|_| 1 + 1).await.unwrap().unwrap(), 2);
+        let answer: Answer<()> = workers.run(|_| panic!("on purpose"));
         assert!(answer.await.unwrap().is_err());
-        assert_eq!(workers.run(|| 3).await.unwrap().unwrap(), 3);
+        assert_eq!(workers.run(|_| 3).await.unwrap().unwrap(), 3);
     }
 }

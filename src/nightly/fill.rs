@@ -85,7 +85,9 @@ impl Run<'_> {
     /// How much may happen at once.
     pub fn limits(&self) -> Limits {
         let sessions = self.place.config.index_sessions;
-        Limits::new(&self.capacity, sessions, &self.capacity.slots(sessions))
+        let connections = self.place.config.load.connections;
+        let slots = self.capacity.slots(sessions.max(connections));
+        Limits::new(&self.capacity, sessions, &slots)
     }
 
     async fn load(
@@ -98,18 +100,19 @@ impl Run<'_> {
     ) -> Result<Vec<TableLoad>> {
         self.progress.stage("load");
         let settings = self.place.config.load;
+        let connections = self.capacity.connections(settings.connections);
         let loader = Loader::new(
             &self.place.server,
             &build.name,
             self.location,
             settings,
+            connections,
             list_rejects,
             self.progress,
         )?;
         let loads = loader.load(jobs, &limits.slots, &tell).await?;
         let rows: u64 = loads.iter().map(|load| load.rows).sum();
         let bytes = self.manifest.bytes();
-        let connections = settings.connections;
         self.progress
             .moved(Some(rows), Some(bytes), Some(connections));
         self.progress.stage("indexes and keys");

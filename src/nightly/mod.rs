@@ -12,7 +12,6 @@ pub use prepare::Prepared;
 
 use crate::build;
 use crate::capacity::Capacity;
-use crate::config::LoadSettings;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
@@ -201,7 +200,7 @@ pub async fn run(
     moved?;
     report.retired = retired.context("retire old builds; the new build is verified")?;
     report.stages = progress.finish();
-    report.bottleneck = held_back(&report, &place.config.load);
+    report.bottleneck = held_back(&report, &this);
     report.seconds = began.elapsed().as_secs_f64();
     ledger
         .record_stages(verified.build(), &report.stages)
@@ -214,7 +213,8 @@ pub async fn run(
 }
 
 /// What held the load of this run back.
-fn held_back(report: &Report, settings: &LoadSettings) -> Option<String> {
+fn held_back(report: &Report, run: &Run) -> Option<String> {
+    let settings = &run.place.config.load;
     let load = report.stages.iter().find(|stage| stage.stage == "load")?;
     let tables: Vec<_> = report
         .tables
@@ -223,7 +223,7 @@ fn held_back(report: &Report, settings: &LoadSettings) -> Option<String> {
         .collect();
     let used = LoadUse {
         seconds: load.seconds,
-        connections: settings.connections,
+        connections: run.capacity.connections(settings.connections),
         workers: settings.workers,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     };

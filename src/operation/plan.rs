@@ -6,7 +6,8 @@
 use super::Workplace;
 use crate::build;
 use crate::dataset::Dataset;
-use crate::load::memory_bound_bytes;
+use crate::load::connections::Connections;
+use crate::load::{connections_of, memory_bound_bytes};
 use crate::manifest::Manifest;
 use crate::nightly::{Run, input_digest, live_build};
 use crate::progress::Progress;
@@ -46,6 +47,8 @@ pub struct PlannedTable {
     pub source: String,
     pub objects: usize,
     pub bytes: u64,
+    /// How many connections load it, and why.
+    pub connections: Connections,
     pub columns: Vec<(String, String)>,
 }
 
@@ -84,6 +87,8 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
     run.discard(&scratch).await;
     let prepared = prepared?;
     progress.finish();
+    let connections = run.capacity.connections(place.config.load.connections);
+    let all_bytes = manifest.bytes();
     let (disk_bytes, seconds) = estimate(&ledger, live.as_ref(), manifest.bytes()).await?;
     Ok(Plan {
         dataset: dataset.name.clone(),
@@ -102,6 +107,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
                 source: job.plan.source.name.clone(),
                 objects: job.objects.len(),
                 bytes: job.objects.iter().map(|object| object.size).sum(),
+                connections: connections_of(job, all_bytes, connections),
                 columns: job
                     .plan
                     .described()
@@ -122,8 +128,8 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
             .collect(),
         disk_bytes,
         seconds,
-        memory_bytes: memory_bound_bytes(&place.config.load),
-        connections: place.config.load.connections,
+        memory_bytes: memory_bound_bytes(&place.config.load, connections),
+        connections,
     })
 }
 

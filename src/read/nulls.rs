@@ -55,6 +55,12 @@ impl Nulls {
     }
 }
 
+impl FromIterator<Vec<u8>> for Nulls {
+    fn from_iter<I: IntoIterator<Item = Vec<u8>>>(texts: I) -> Nulls {
+        Nulls::new(texts.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Nulls;

@@ -105,6 +105,10 @@ pub enum Reason {
     Null,
     Money,
     Value(Fault),
+    /// No partition of this table takes the row.
+    Nowhere {
+        table: String,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -121,6 +125,9 @@ impl fmt::Display for Reason {
             }
             Reason::Null => f.write_str("is null, and the column is declared not null"),
             Reason::Money => f.write_str("is not an amount such as $1,234.00 or ($60.80)"),
+            Reason::Nowhere { table } => {
+                write!(f, "belongs to no partition: none of `{table}` takes it")
+            }
             Reason::Value(fault) => write!(f, "{fault}, expected {}", fault.expected()),
         }
     }
@@ -217,19 +224,30 @@ fn is_plain(chunk: &Chunk, plan: &RowPlan) -> bool {
 }
 
 impl Parsed {
-    /// Remembers a record that gave no row: where it begins, and why.
     #[cold]
     fn reject(&mut self, (record, line, byte): (u64, u64, u64), (column, reason): Refused) {
+        self.refuse(Reject {
+            record,
+            line,
+            byte,
+            column,
+            reason,
+        });
+    }
+
+    /// Remembers a record that gave no row. Whoever refuses one that was parsed well takes its row
+    /// back, and calls [`Parsed::in_order`] when all are refused.
+    pub fn refuse(&mut self, reject: Reject) {
         self.rejected += 1;
-        self.rejected_records.push(record);
+        self.rejected_records.push(reject.record);
         if self.rejects.len() < MAX_LISTED_REJECTS {
-            self.rejects.push(Reject {
-                record,
-                line,
-                byte,
-                column,
-                reason,
-            });
+            self.rejects.push(reject);
         }
+    }
+
+    /// Puts what was refused later to its place.
+    pub fn in_order(&mut self) {
+        self.rejected_records.sort_unstable();
+        self.rejects.sort_by_key(|reject| reject.record);
     }
 }

@@ -1,0 +1,159 @@
+//! One chunk to the batches of its targets: what a worker does, and nothing that waits.
+//!
+//! In: a chunk with its plan. Out: [`Encoded`]: counts and rejects of the chunk, and its rows: as one
+//! batch, or routed to the leaves that the server would put them into. A row that no leaf takes is
+//! a reject of its record, as the server would refuse it.
+
+use super::batch::Records;
+use super::budget::Share;
+use super::buffers::Buffers;
+use super::object::CutChunk;
+use crate::encode::row::row_length;
+use crate::read::delimited::{Cutter, Fields};
+use crate::read::parse::{Parsed, Reason, Reject, RowPlan, Scratch, parse};
+use crate::read::split::Chunk;
+use crate::route::Router;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A chunk that was parsed.
+pub struct Encoded {
+    pub plan: Arc<RowPlan>,
+    /// Counts and rejects; its rows are in `pieces`.
+    pub parsed: Parsed,
+    pub pieces: Vec<Piece>,
+    /// Offset of the chunk in the decoded object.
+    pub byte: u64,
+    pub lines_before: u64,
+    /// What the worker spent on it.
+    pub spent: Duration,
+}
+
+/// The rows of a chunk that go to one target.
+pub struct Piece {
+    pub target: usize,
+    pub rows: Vec<u8>,
+    pub row_count: u64,
+    pub records: Records,
+    pub share: Option<Share>,
+}
+
+/// Parses a chunk and routes its rows.
+pub fn encode(
+    cut: CutChunk,
+    router: Option<&Router>,
+    buffers: &Buffers,
+    scratch: &mut Scratch,
+) -> Encoded {
+    let began = Instant::now();
+    let CutChunk {
+        chunk,
+        plan,
+        mut share,
+        lines_before,
+    } = cut;
+    let mut parsed = parse(&chunk, &plan, buffers.take(), scratch);
+    share.shrink_to(parsed.rows.len());
+    let rows = std::mem::take(&mut parsed.rows);
+    let pieces = match router {
+        None => vec![Piece {
+            target: 0,
+            row_count: parsed.row_count,
+            records: Records::AllBut(std::mem::take(&mut parsed.rejected_records)),
+            rows,
+            share: Some(share),
+        }],
+        Some(router) => {
+            let pieces = routed(&rows, router, &chunk, &plan, &mut parsed, share);
+            buffers.put(rows);
+            pieces
+        }
+    };
+    let byte = chunk.byte;
+    buffers.put(chunk.bytes);
+    Encoded {
+        plan,
+        parsed,
+        pieces,
+        byte,
+        lines_before,
+        spent: began.elapsed(),
+    }
+}
+
+/// Rows and record numbers that one leaf takes.
+#[derive(Default)]
+struct Taken {
+    rows: Vec<u8>,
+    records: Vec<u32>,
+}
+
+fn routed(
+    rows: &[u8],
+    router: &Router,
+    chunk: &Chunk,
+    plan: &RowPlan,
+    parsed: &mut Parsed,
+    mut share: Share,
+) -> Vec<Piece> {
+    let leaves = router.leaves().len();
+    let mut taken: Vec<Taken> = Vec::new();
+    taken.resize_with(leaves, Taken::default);
+    let mut nowhere = Vec::new();
+    let mut rejected = parsed.rejected_records.iter().peekable();
+    let (mut rest, mut record) = (rows, 0_u64);
+    while let Some(length) = row_length(rest) {
+        while rejected.next_if_eq(&&record).is_some() {
+            record += 1;
+        }
+        let (row, after) = rest.split_at(length);
+        match router.leaf(row) {
+            Ok(leaf) => {
+                if let Some(leaf) = taken.get_mut(leaf as usize) {
+                    if leaf.rows.is_empty() {
+                        leaf.rows.reserve(rows.len() / leaves.min(4) + length);
+                    }
+                    leaf.rows.extend_from_slice(row);
+                    leaf.records.push(record as u32);
+                }
+            }
+            Err(unrouted) => nowhere.push((record, unrouted.table.to_owned())),
+        }
+        rest = after;
+        record += 1;
+    }
+    if !nowhere.is_empty() {
+        refuse(nowhere, chunk, plan, parsed);
+    }
+    let filled = taken.into_iter().enumerate();
+    filled
+        .filter(|(_, taken)| !taken.records.is_empty())
+        .map(|(target, taken)| Piece {
+            target,
+            row_count: taken.records.len() as u64,
+            share: share.split(taken.rows.len()),
+            rows: taken.rows,
+            records: Records::These(taken.records),
+        })
+        .collect()
+}
+
+/// Turns rows that no leaf takes into rejects, with the places of their records.
+fn refuse(nowhere: Vec<(u64, String)>, chunk: &Chunk, plan: &RowPlan, parsed: &mut Parsed) {
+    let mut cutter = Cutter::new(chunk, &plan.dialect);
+    let mut fields = Fields::default();
+    let mut nowhere = nowhere.into_iter().peekable();
+    while let Some((place, _)) = cutter.next(&mut fields) {
+        if let Some((record, table)) = nowhere.next_if(|(record, _)| *record == place.record) {
+            parsed.row_count -= 1;
+            parsed.refuse(Reject {
+                record,
+                line: place.line,
+                byte: place.byte,
+                column: None,
+                reason: Reason::Nowhere { table },
+            });
+        }
+    }
+    parsed.in_order();
+}

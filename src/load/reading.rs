@@ -1,0 +1,273 @@
+//! The objects of one table to batches, in order.
+//!
+//! Several objects are fetched, decompressed and cut at once, each on a blocking thread of its own;
+//! their chunks are taken one object after the other, parsed on the workers, and accounted for and
+//! handed on in the order of the files.
+
+use super::batch::{Batch, Origin};
+use super::budget::Budget;
+use super::encoded::{Encoded, encode};
+use super::object::{CutChunk, Cutting, ReadObject, Stopped};
+use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad, rejects};
+use crate::fetch::RawObject;
+use crate::progress::TableProgress;
+use crate::read::parse::MAX_LISTED_REJECTS;
+use crate::route::Router;
+use anyhow::{Context, Result, anyhow, bail};
+use futures_util::stream::{self, FuturesOrdered, StreamExt, TryStreamExt};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Blocks of the fetch that wait for the decoder.
+pub const BLOCKS_WAITING: usize = 2;
+/// Chunks of one table being parsed for each worker; more would only hold memory.
+const CHUNKS_AHEAD: usize = 3;
+
+/// Objects of one table that are read at once: one decompressor feeds about four parsing threads.
+pub fn objects_at_once(workers: usize) -> usize {
+    (1 + workers / 4).min(4)
+}
+
+/// Where the batches go.
+pub enum Deal {
+    /// To whichever stream is free.
+    Any(mpsc::Sender<Batch>),
+    /// To the stream that has the leaf.
+    Leaves {
+        streams: Vec<mpsc::Sender<Batch>>,
+        stream_of: Vec<usize>,
+    },
+}
+
+impl Deal {
+    async fn send(&self, batch: Batch) -> Result<()> {
+        let sender = match self {
+            Deal::Any(sender) => Some(sender),
+            Deal::Leaves { streams, stream_of } => stream_of
+                .get(batch.target)
+                .and_then(|stream| streams.get(*stream)),
+        };
+        let sender = sender.context("every leaf has a stream")?;
+        sender.send(batch).await.map_err(|_| anyhow!(Stopped))
+    }
+}
+
+/// The reading of one table.
+pub struct Reading<'l> {
+    pub loader: &'l Loader<'l>,
+    pub job: &'l TableJob,
+    pub progress: &'l Arc<TableProgress>,
+    pub router: Option<Arc<Router>>,
+    pub deal: Deal,
+    pub load: TableLoad,
+    /// Of the object under way.
+    count: InputCount,
+    lines: u64,
+}
+
+impl<'l> Reading<'l> {
+    pub fn new(
+        loader: &'l Loader<'l>,
+        job: &'l TableJob,
+        progress: &'l Arc<TableProgress>,
+        router: Option<Arc<Router>>,
+        deal: Deal,
+        load: TableLoad,
+    ) -> Reading<'l> {
+        Reading {
+            loader,
+            job,
+            progress,
+            router,
+            deal,
+            load,
+            count: InputCount::begin(""),
+            lines: 0,
+        }
+    }
+
+    /// Reads all objects and hands on all rows.
+    pub async fn run(mut self) -> Result<TableLoad> {
+        let (hand_over, handed) = mpsc::unbounded_channel();
+        let at_once = objects_at_once(self.loader.settings.workers);
+        let (loader, job, progress) = (self.loader, self.job, self.progress);
+        let budget = loader.budget_of_object(at_once);
+        let reading = stream::iter(&job.objects)
+            .map(move |object| {
+                let (sender, chunks) = mpsc::channel(1);
+                // The receiver stops listening only when the load has failed.
+                let _ = hand_over.send(chunks);
+                read_object(loader, job, progress, object, sender, budget.clone())
+            })
+            .buffered(at_once)
+            .try_collect::<Vec<ReadObject>>();
+        let (read, consumed) = tokio::join!(reading, self.consume_all(handed));
+        let read = match (read, consumed) {
+            (Err(error), Ok(())) => return Err(error),
+            (Err(error), Err(stopped)) if stopped.is::<Stopped>() => return Err(error),
+            (_, Err(error)) => return Err(error),
+            (Ok(read), Ok(())) => read,
+        };
+        for (input, read) in self.load.inputs.iter_mut().zip(read) {
+            input.bytes = read.bytes;
+            input.sha256 = read.sha256;
+            self.load.timing.waiting_for_input_s += read.waiting_for_input_s;
+            self.load.timing.decompress_cpu_s += read.busy_s;
+        }
+        self.load.timing.readers = at_once as u32;
+        Ok(self.load)
+    }
+
+    async fn consume_all(
+        &mut self,
+        mut handed: mpsc::UnboundedReceiver<mpsc::Receiver<CutChunk>>,
+    ) -> Result<()> {
+        for (index, object) in self.job.objects.iter().enumerate() {
+            let Some(chunks) = handed.recv().await else {
+                bail!(Stopped);
+            };
+            self.count = InputCount::begin(&object.key);
+            self.count.version = object.version.to_string();
+            self.lines = 0;
+            self.consume(index, chunks).await?;
+            self.load.inputs.push(self.count.clone());
+        }
+        Ok(())
+    }
+
+    async fn consume(&mut self, object: usize, mut chunks: mpsc::Receiver<CutChunk>) -> Result<()> {
+        let mut parsing = FuturesOrdered::new();
+        let mut more = true;
+        let ahead = CHUNKS_AHEAD * self.loader.settings.workers;
+        loop {
+            tokio::select! {
+                cut = chunks.recv(), if more && parsing.len() < ahead => match cut {
+                    None => more = false,
+                    Some(cut) => {
+                        let router = self.router.clone();
+                        let buffers = self.loader.buffers.clone();
+                        parsing.push_back(self.loader.workers.run(move |scratch| {
+                            encode(cut, router.as_deref(), &buffers, scratch)
+                        }));
+                    }
+                },
+                Some(answer) = parsing.next(), if !parsing.is_empty() => {
+                    let encoded = answer.context("wait for a parsing thread")??;
+                    self.hand_on(object, encoded).await?;
+                }
+                else => return Ok(()),
+            }
+        }
+    }
+
+    async fn hand_on(&mut self, object: usize, encoded: Encoded) -> Result<()> {
+        let first_record = self.count.records_read + 1;
+        self.lines += encoded.lines_before;
+        self.account(&encoded)?;
+        self.load.timing.parse_cpu_s += encoded.spent.as_secs_f64();
+        self.progress.add(0, encoded.parsed.rejected);
+        for piece in encoded.pieces {
+            if piece.row_count == 0 {
+                self.loader.buffers.put(piece.rows);
+                continue;
+            }
+            let batch = Batch {
+                target: piece.target,
+                rows: self.loader.buffers.lend(piece.rows),
+                row_count: piece.row_count,
+                origin: Origin {
+                    object,
+                    first_record,
+                    records: piece.records,
+                },
+                share: piece.share,
+            };
+            self.deal.send(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds up a chunk and turns its places into places of the object.
+    fn account(&mut self, encoded: &Encoded) -> Result<()> {
+        let parsed = &encoded.parsed;
+        let first_record = self.count.records_read + 1;
+        for reject in &parsed.rejects {
+            if self.load.rejects.len() == MAX_LISTED_REJECTS {
+                break;
+            }
+            let column = reject
+                .column
+                .and_then(|index| encoded.plan.columns.get(index));
+            self.load.rejects.push(PlacedReject {
+                source: self.load.source.clone(),
+                key: self.count.key.clone(),
+                record: first_record + reject.record,
+                line: self.lines + reject.line + 1,
+                byte: encoded.byte + reject.byte,
+                column: column.map(|column| column.name.clone()),
+                reason: reject.reason.to_string(),
+            });
+        }
+        self.count.records_read += parsed.records;
+        self.count.rows_loaded += parsed.row_count;
+        self.count.rejected += parsed.rejected;
+        self.lines += parsed.lines;
+        let source = &self.job.plan.source;
+        if self.count.rejected > 0 && !source.expect.rejects.collects() && !self.loader.list_rejects
+        {
+            return Err(rejects::over_budget(
+                source,
+                &self.load,
+                self.count.rejected,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Fetches, decompresses and cuts one object.
+async fn read_object(
+    loader: &Loader<'_>,
+    job: &TableJob,
+    progress: &Arc<TableProgress>,
+    object: &RawObject,
+    chunks: mpsc::Sender<CutChunk>,
+    budget: Budget,
+) -> Result<ReadObject> {
+    let (block_sender, blocks) = mpsc::channel(BLOCKS_WAITING);
+    let cutting = Cutting {
+        plan: job.plan.clone(),
+        object: object.clone(),
+        blocks,
+        chunks,
+        budget,
+        buffers: loader.buffers.clone(),
+        chunk_bytes: loader.settings.chunk_bytes,
+        progress: Arc::clone(progress),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let cut = tokio::task::spawn_blocking(move || cutting.run());
+    let fetch = loader.location.read(object, block_sender);
+    let (fetched, cut) = tokio::join!(fetch, cut);
+    let read = match cut.context("wait for the reading thread")? {
+        // It only found its neighbour gone: the neighbour knows why.
+        Err(error) if error.is::<Stopped>() => {
+            fetched?;
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+        Ok(read) => {
+            fetched?;
+            read
+        }
+    };
+    if read.bytes != object.size {
+        bail!(
+            "`{}`: {} bytes were read of {}",
+            object.key,
+            read.bytes,
+            object.size
+        );
+    }
+    Ok(read)
+}
