@@ -190,16 +190,18 @@ fn texts(case: &Case, seed: u64) -> Vec<Texts> {
     rows
 }
 
-/// The cases whose type can be a key, with the column's type as SQL.
-fn key_cases() -> Vec<(Case, bool)> {
-    let keys = cases()
-        .into_iter()
-        .filter(|case| !matches!(case.encoder, Type::Json | Type::Jsonb | Type::Array { .. }));
-    keys.map(|case| {
-        let inet = matches!(case.encoder, Type::Inet | Type::Cidr);
-        (case, inet)
-    })
-    .collect()
+/// The cases whose type can be hashed.
+fn hashed_cases() -> Vec<Case> {
+    let mut all = cases();
+    all.retain(|case| !matches!(case.encoder, Type::Json | Type::Jsonb | Type::Array { .. }));
+    all
+}
+
+/// The cases whose type can be in lists and ranges.
+fn compared_cases() -> Vec<Case> {
+    let mut all = hashed_cases();
+    all.retain(|case| !matches!(case.encoder, Type::Inet | Type::Cidr));
+    all
 }
 
 async fn prepared() -> Client {
@@ -230,7 +232,7 @@ async fn every_key_type_is_hashed_as_the_server_hashes_it() {
     let equal: Vec<_> = (0..32).map(|remainder| (32, remainder)).collect();
     let mixed = vec![(2, 0), (4, 1), (8, 3), (8, 7)];
     let thirds = vec![(3, 0), (6, 1), (6, 4), (12, 2), (12, 5), (12, 11)];
-    for (seed, (case, _)) in key_cases().iter().enumerate() {
+    for (seed, case) in hashed_cases().iter().enumerate() {
         for parts in [&equal, &mixed, &thirds] {
             let mut sql = format!(
                 "reset search_path; drop table if exists t; create table t (id int, v {}) partition by hash (v);",
@@ -247,10 +249,7 @@ async fn every_key_type_is_hashed_as_the_server_hashes_it() {
                 Err(error) => failures.push(format!("{}: {error:#}", case.sql)),
                 Ok(some) => {
                     println!("{:<20} {some:?}", case.sql);
-                    assert!(
-                        some.routed + some.refused > TEXTS / 10 || some.leaves == 0,
-                        "{some:?}"
-                    );
+                    assert!(some.routed + some.refused > TEXTS / 8, "{some:?}");
                     compared += some.routed;
                 }
             }
@@ -294,10 +293,7 @@ fn bytewise(case: &Case) -> String {
 async fn every_key_type_is_found_in_lists() {
     let client = prepared().await;
     let (mut failures, mut routed, mut refused) = (Vec::new(), 0, 0);
-    for (seed, (case, inet)) in key_cases().iter().enumerate() {
-        if *inet {
-            continue;
-        }
+    for (seed, case) in compared_cases().iter().enumerate() {
         let rows = texts(case, seed as u64);
         let values = distinct(&client, case, case.sql, &rows).await;
         for last in ["", "create table t_default partition of t default;"] {
@@ -324,6 +320,7 @@ async fn every_key_type_is_found_in_lists() {
                 Err(error) => failures.push(format!("{}: {error:#}", case.sql)),
                 Ok(some) => {
                     println!("{:<20} {some:?}", case.sql);
+                    assert!(some.routed + some.refused > TEXTS / 8, "{some:?}");
                     (routed, refused) = (routed + some.routed, refused + some.refused);
                 }
             }
@@ -337,10 +334,7 @@ async fn every_key_type_is_found_in_lists() {
 async fn every_key_type_is_found_in_ranges() {
     let client = prepared().await;
     let (mut failures, mut routed, mut refused) = (Vec::new(), 0, 0);
-    for (seed, (case, inet)) in key_cases().iter().enumerate() {
-        if *inet {
-            continue;
-        }
+    for (seed, case) in compared_cases().iter().enumerate() {
         let rows = texts(case, seed as u64);
         let sql_type = bytewise(case);
         let values = distinct(&client, case, &sql_type, &rows).await;
@@ -376,6 +370,7 @@ async fn every_key_type_is_found_in_ranges() {
                 Err(error) => failures.push(format!("{}: {error:#}", case.sql)),
                 Ok(some) => {
                     println!("{:<20} {some:?}", case.sql);
+                    assert!(some.routed + some.refused > TEXTS / 8, "{some:?}");
                     (routed, refused) = (routed + some.routed, refused + some.refused);
                 }
             }
