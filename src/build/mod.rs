@@ -10,7 +10,7 @@ mod vacuum;
 
 pub use drop::{Fate, drop_database, fail_and_sweep, sweep};
 pub use stamp::{finish_stamp, grant_readers, write_stamp};
-pub use vacuum::{TableToVacuum, add_vacuum, tables};
+pub use vacuum::{TableToVacuum, add_vacuum, freeze_the_rest, tables};
 
 use crate::crashpoint;
 use crate::dataset::Dataset;

@@ -8,6 +8,7 @@
 use crate::postgres::{Session, quote_ident};
 use crate::schema::jobs::{Job, Lock, Step};
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 
 /// Freezing after a load and taking a sample cost about half of reading the table.
 const WEIGHT: u32 = 5;
@@ -54,7 +55,14 @@ pub async fn tables(session: &Session) -> Result<Vec<TableToVacuum>> {
 }
 
 /// Adds a job for each of `tables`, behind the jobs of their indexes.
-pub fn add_vacuum(mut jobs: Vec<Job>, tables: &[TableToVacuum]) -> Vec<Job> {
+///
+/// While another load is under way only rows that came `frozen` can be marked visible: a VACUUM freezes
+/// no row that is younger than the oldest transaction of its database.
+pub fn add_vacuum(
+    mut jobs: Vec<Job>,
+    tables: &[TableToVacuum],
+    frozen: &BTreeSet<u32>,
+) -> Vec<Job> {
     let indexes = jobs.len();
     // The list has the parts first, so they are here when their partitioned table comes.
     for table in tables {
@@ -79,6 +87,7 @@ pub fn add_vacuum(mut jobs: Vec<Job>, tables: &[TableToVacuum]) -> Vec<Job> {
             weight: WEIGHT,
             statements: vec![statement],
             after,
+            calm: !frozen.contains(&table.oid),
             locks: vec![Lock {
                 table_oid: table.root_oid,
                 alone: table.partitioned,
@@ -86,6 +95,34 @@ pub fn add_vacuum(mut jobs: Vec<Job>, tables: &[TableToVacuum]) -> Vec<Job> {
         });
     }
     jobs
+}
+
+/// Freezes once more what a VACUUM could not, and returns the tables.
+///
+/// The snapshot of a session beside it, even one that only analyzes, reaches back to the oldest
+/// transaction of the whole server; so now one after the other, with nobody else in the database.
+pub async fn freeze_the_rest(session: &Session) -> Result<Vec<String>> {
+    let rows = session
+        .query(
+            "select n.nspname::text, c.relname::text
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where c.relkind in ('r', 'm') and c.relallvisible < c.relpages
+               and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'",
+            &[],
+        )
+        .await
+        .context("look for rows that are not frozen")?;
+    let mut again = Vec::new();
+    for row in rows {
+        let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let table = format!("{}.{}", quote_ident(&schema), quote_ident(&name));
+        session
+            .batch_execute(&format!("vacuum (freeze) {table}"))
+            .await
+            .with_context(|| format!("freeze {table}"))?;
+        again.push(table);
+    }
+    Ok(again)
 }
 
 #[cfg(test)]
@@ -110,6 +147,7 @@ mod tests {
             weight: 30,
             statements: Vec::new(),
             after: Vec::new(),
+            calm: false,
             locks: vec![Lock {
                 table_oid: root,
                 alone: step != Step::Build,
@@ -133,7 +171,8 @@ mod tests {
             table(12, 10, false),
             table(10, 10, true),
         ];
-        let jobs = add_vacuum(indexes, &tables);
+        let jobs = add_vacuum(indexes, &tables, &BTreeSet::from([1]));
+        assert!(!jobs[6].calm && jobs[7].calm);
         let added: Vec<(&str, &[usize])> = jobs[6..]
             .iter()
             .map(|job| (job.name.as_str(), job.after.as_slice()))

@@ -78,6 +78,20 @@ fn describe(plan: &Plan) -> String {
         Bytes(plan.memory_bytes as u64),
         plan.connections
     );
+    out += &format!(
+        "\nthe server has {}; indexes are built on {} session{}, {} each",
+        plan.server,
+        plan.index_sessions,
+        if plan.index_sessions == 1 { "" } else { "s" },
+        Bytes(plan.index_memory_bytes)
+    );
+    for part in &plan.behind {
+        out += &format!(
+            "\nput back behind derive/{}: {}",
+            part.file,
+            part.put_back.join(", ")
+        );
+    }
     match (plan.disk_bytes, plan.seconds) {
         (Some(disk), Some(seconds)) => {
             out += &format!(

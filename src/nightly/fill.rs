@@ -54,7 +54,9 @@ impl Run<'_> {
         let sizes = table_sizes(keeper, &present).await?;
         let (tell, loaded) = mpsc::unbounded_channel();
         let loading = Loading { roots, loaded };
-        let put_back = build::add_vacuum(early.jobs(), &now);
+        let freeze = jobs.iter().map(|job| &job.plan).filter(|plan| plan.freeze);
+        let frozen = freeze.map(|plan| plan.table_oid).collect();
+        let put_back = build::add_vacuum(early.jobs(), &now, &frozen);
         let put_back = self.work_off(build, put_back, &limits, sizes, Some(loading));
         let load = self.load(build, jobs, list_rejects, &limits, tell);
         let loads = side_by_side(load, put_back).await?;
@@ -78,6 +80,10 @@ impl Run<'_> {
         rest.retain(|table| !clean.contains(&table.root_oid));
         self.put_back_late(build, &SetAside::default(), &rest, keeper, &limits)
             .await?;
+        let again = build::freeze_the_rest(keeper).await?;
+        if !again.is_empty() {
+            tracing::debug!("frozen in a second pass: {}", again.join(", "));
+        }
         crashpoint::reached("vacuum.after");
         Ok(loads)
     }
@@ -190,7 +196,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let roots = tables.iter().map(|table| table.root_oid).collect();
         let sizes = table_sizes(keeper, &roots).await?;
-        let jobs = build::add_vacuum(part.jobs(), tables);
+        let jobs = build::add_vacuum(part.jobs(), tables, &BTreeSet::new());
         self.work_off(build, jobs, limits, sizes, None).await
     }
 }

@@ -5,6 +5,7 @@
 
 use super::Workplace;
 use crate::build;
+use crate::capacity::Capacity;
 use crate::dataset::Dataset;
 use crate::load::connections::Connections;
 use crate::load::{connections_of, memory_bound_bytes};
@@ -38,6 +39,20 @@ pub struct Plan {
     /// Most memory for records, rows and files being read.
     pub memory_bytes: usize,
     pub connections: usize,
+    /// What decides how much happens at once on the server.
+    pub server: Capacity,
+    /// Sessions that build indexes side by side, and `maintenance_work_mem` of each build.
+    pub index_sessions: usize,
+    pub index_memory_bytes: u64,
+    /// What comes back only behind derive files.
+    pub behind: Vec<Behind>,
+}
+
+/// Keys of derived tables that come back behind one derive file, in the order of their jobs.
+#[derive(Debug, Serialize)]
+pub struct Behind {
+    pub file: String,
+    pub put_back: Vec<String>,
 }
 
 /// One table and what fills it.
@@ -86,6 +101,8 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
     let prepared = run.prepare(&scratch).await;
     run.discard(&scratch).await;
     let prepared = prepared?;
+    let limits = run.limits();
+    let (_, parts) = prepared.late.split(&prepared.set_aside);
     progress.finish();
     let connections = run.capacity.connections(place.config.load.connections);
     let all_bytes = manifest.bytes();
@@ -130,6 +147,18 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
         seconds,
         memory_bytes: memory_bound_bytes(&place.config.load, connections),
         connections,
+        index_sessions: limits.sessions,
+        index_memory_bytes: limits.build_memory,
+        behind: parts
+            .into_iter()
+            .filter_map(|(position, part)| {
+                Some(Behind {
+                    file: files.derive.get(position)?.name.clone(),
+                    put_back: part.jobs().into_iter().map(|job| job.name).collect(),
+                })
+            })
+            .collect(),
+        server: run.capacity,
     })
 }
 

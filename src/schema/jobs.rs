@@ -31,6 +31,8 @@ pub struct Job {
     pub statements: Vec<String>,
     /// Positions, in the list of jobs, of those that must be done before.
     pub after: Vec<usize>,
+    /// Waits until no table is being loaded.
+    pub calm: bool,
     /// Tables, by their uppermost partitioned table, that are locked while it runs.
     pub locks: Vec<Lock>,
 }
@@ -158,6 +160,7 @@ fn build(key: &Key) -> Job {
         weight: key.weight,
         statements: vec![key.build.clone()],
         after: Vec::new(),
+        calm: false,
         locks: locks([key.root_oid], key.whole),
     }
 }
@@ -170,6 +173,7 @@ fn finish(key: &Key, after: Vec<usize>) -> Job {
         weight: 0,
         statements: key.finish.clone(),
         after,
+        calm: false,
         locks: locks([key.root_oid], true),
     }
 }
@@ -187,6 +191,7 @@ fn join_parts(key: &Key, parts: &[&Key], after: Vec<usize>) -> Job {
         weight: 0,
         statements,
         after,
+        calm: false,
         locks: locks([key.root_oid], true),
     }
 }
@@ -199,6 +204,7 @@ fn add(key: &ForeignKey, after: Vec<usize>) -> Job {
         weight: 0,
         statements: key.build.clone(),
         after,
+        calm: false,
         locks: locks([key.root_oid, key.target_root_oid], true),
     }
 }
@@ -212,6 +218,7 @@ fn validate(key: &ForeignKey, sql: &str, after: usize) -> Job {
         weight: 20,
         statements: vec![sql.to_owned()],
         after: vec![after],
+        calm: false,
         locks: locks([key.root_oid], true),
     }
 }

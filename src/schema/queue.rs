@@ -118,7 +118,10 @@ impl Queue {
             .running
             .iter()
             .filter_map(|other| self.jobs.get(*other));
-        self.is_here(job) && job.after.iter().all(is_done) && others.all(|other| job.beside(other))
+        let calm = !job.calm || self.absent.is_empty();
+        calm && self.is_here(job)
+            && job.after.iter().all(is_done)
+            && others.all(|other| job.beside(other))
     }
 }
 
@@ -135,6 +138,7 @@ mod tests {
             weight,
             statements: Vec::new(),
             after: after.to_vec(),
+            calm: false,
             locks: vec![Lock {
                 table_oid,
                 alone: step != Step::Build,
@@ -193,6 +197,16 @@ mod tests {
         assert_eq!(begin(&mut queue), "small key done");
         assert_eq!(begin(&mut queue), "large wide");
         assert_eq!(begin(&mut queue), "large");
+    }
+
+    #[test]
+    fn a_calm_job_waits_for_the_end_of_the_load() {
+        let mut jobs = vec![job("calm", Step::Vacuum, 1, 5, &[])];
+        jobs[0].calm = true;
+        let mut queue = Queue::new(jobs, BTreeSet::from([2]), HashMap::new());
+        assert!(!queue.is_ready());
+        queue.arrived(2, HashMap::new());
+        assert_eq!(begin(&mut queue), "calm");
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod rotation;
 mod route;
 mod s3;
 mod s3_nights;
+mod schedule;
 mod schema;
 mod serial;
 mod signals;

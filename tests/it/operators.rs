@@ -25,6 +25,7 @@ fn a_plan_tells_what_a_run_would_do_and_leaves_nothing() {
         "3 statements that put indexes and keys back",
         "no source uses `operators_plan/readme.txt`",
         "no earlier build",
+        "(this machine's); indexes are built on ",
     ] {
         assert!(told.stdout.contains(text), "{text}: {}", told.stdout);
     }
@@ -52,6 +53,8 @@ fn a_plan_tells_what_a_run_would_do_and_leaves_nothing() {
     assert_eq!(plan["tables"][0]["table"], "item");
     assert_eq!(plan["tables"][0]["columns"][0][0], "id");
     assert_eq!(plan["put_back"].as_array().unwrap().len(), 3);
+    assert_eq!(plan["behind"], serde_json::json!([]));
+    assert_eq!(plan["index_sessions"], plan["server"]["cores"]);
     assert_eq!(
         plan["sql"],
         serde_json::json!(["schema/010_tables.sql", "derive/110_seen.sql"])
