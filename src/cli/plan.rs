@@ -73,6 +73,9 @@ fn describe(plan: &Plan) -> String {
     for key in &plan.unused {
         out += &format!("\nno source uses `{key}`");
     }
+    for hint in &plan.hints {
+        out += &format!("\nhint: {}", hint.hint);
+    }
     out += &format!(
         "\nmemory at most {}; tables side by side: {}",
         Bytes(plan.memory_bytes as u64),

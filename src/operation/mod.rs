@@ -2,6 +2,7 @@
 //! each kind of work.
 
 pub mod check;
+pub mod hints;
 pub mod inspect;
 pub mod moves;
 pub mod plan;

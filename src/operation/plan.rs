@@ -4,13 +4,15 @@
 //! database again. No alias is touched and nothing is loaded.
 
 use super::Workplace;
+use super::hints::{Hint, hints};
 use crate::build;
 use crate::capacity::Capacity;
 use crate::dataset::Dataset;
+use crate::ledger::Build;
 use crate::load::connections::Connections;
 use crate::load::{connections_of, memory_bound_bytes};
 use crate::manifest::Manifest;
-use crate::nightly::{Run, input_digest, live_build};
+use crate::nightly::{Prepared, Run, input_digest, live_build};
 use crate::progress::Progress;
 use crate::rotate::refuse_stranger;
 use crate::schema::files::SqlFiles;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     pub sql: Vec<String>,
     pub not_rehearsed: Vec<String>,
+    /// Types and collations that cost, with their prices.
+    pub hints: Vec<Hint>,
     /// What is set aside and put back after the load.
     pub put_back: Vec<String>,
     /// From the last build of this dataset, scaled by the bytes of the inputs.
@@ -98,9 +102,9 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
         &place.config.locale,
     )
     .await?;
-    let prepared = run.prepare(&scratch).await;
+    let prepared = prepare(&run, &scratch).await;
     run.discard(&scratch).await;
-    let prepared = prepared?;
+    let (prepared, hints) = prepared?;
     let limits = run.limits();
     let (_, parts) = prepared.late.split(&prepared.set_aside);
     progress.finish();
@@ -137,6 +141,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
             .map(|(part, file)| format!("{part}/{}", file.name))
             .collect(),
         not_rehearsed: prepared.not_rehearsed,
+        hints,
         put_back: prepared
             .set_aside
             .jobs()
@@ -160,6 +165,14 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
             .collect(),
         server: run.capacity,
     })
+}
+
+/// What is done on the scratch database, which is there until this returns.
+async fn prepare(run: &Run<'_>, scratch: &Build) -> Result<(Prepared, Vec<Hint>)> {
+    let prepared = run.prepare(scratch).await?;
+    let session = run.place.server.connect(&scratch.name, "hints").await?;
+    let hints = hints(&session, &prepared.jobs).await?;
+    Ok((prepared, hints))
 }
 
 /// The live build's size and time, scaled to the bytes of these inputs.

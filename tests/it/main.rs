@@ -16,6 +16,7 @@ mod fetch;
 mod folder;
 mod gates;
 mod generator;
+mod hints;
 mod inputs;
 mod kill;
 mod locks;
