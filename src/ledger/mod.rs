@@ -278,7 +278,7 @@ async fn create_tables(session: &Session, database: &str) -> Result<()> {
             claim(session, database).await?;
         }
         let done = found.unwrap_or_default();
-        if done < 0 || done > LEDGER_VERSION {
+        if !(0..=LEDGER_VERSION).contains(&done) {
             bail!(
                 Problem::usage(format!(
                     "the ledger in `{database}` has version {done}, this program knows version {LEDGER_VERSION}"

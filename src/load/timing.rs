@@ -223,7 +223,7 @@ mod tests {
         );
         // One table cannot use a second connection: more of them would not help.
         named(
-            &[busy.clone()],
+            std::slice::from_ref(&busy),
             USED,
             &["the server", "`prices`", "1.0 of 2"],
         );
