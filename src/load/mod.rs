@@ -41,7 +41,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
 pub use rejects::{PlacedReject, RejectsOverBudget};
-pub use table::connections_of;
+pub use table::{connections_of, frozen_by_load};
 
 /// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
 /// and for each table side by side the parts of its objects in flight, the messages that wait

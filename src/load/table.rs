@@ -17,6 +17,7 @@ use crate::progress::TableProgress;
 use crate::route::Routing;
 use anyhow::{Context, Result, bail};
 use futures_util::future::{join_all, try_join_all};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -60,6 +61,32 @@ pub fn connections_of(job: &TableJob, all_bytes: u64, most: usize) -> Connection
     }
 }
 
+/// Tables and leaves whose rows the load freezes as it writes them.
+pub fn frozen_by_load(jobs: &[TableJob], most: usize) -> BTreeSet<u32> {
+    let all_bytes = jobs.iter().map(TableJob::bytes).sum();
+    let frozen = |job: &&TableJob| is_frozen(job, connections_of(job, all_bytes, most).count);
+    jobs.iter()
+        .filter(frozen)
+        .flat_map(|job| {
+            let leaves = match &job.plan.routing {
+                Some(Routing::Leaves(router)) => router.leaves(),
+                _ => &[],
+            };
+            let leaves = leaves.iter().map(|leaf| leaf.oid);
+            leaves.chain([job.plan.table_oid])
+        })
+        .collect()
+}
+
+/// What one connection alone writes it may truncate, and so freeze.
+fn is_frozen(job: &TableJob, connections: usize) -> bool {
+    match job.plan.routing {
+        Some(Routing::Leaves(_)) => true,
+        Some(Routing::Parent(_)) => false,
+        None => connections == 1,
+    }
+}
+
 async fn load(
     loader: &Loader<'_>,
     job: &TableJob,
@@ -72,8 +99,7 @@ async fn load(
         Some(Routing::Leaves(router)) => Some(Arc::new(router.clone())),
         _ => None,
     };
-    // What one connection alone writes it may truncate, and so freeze.
-    let alone = router.is_some() || job.plan.routing.is_none() && count == 1;
+    let alone = is_frozen(job, count);
     let targets = targets(job, alone);
     let streaming = Streaming {
         server: loader.server,
