@@ -3,15 +3,14 @@
 A peer that cannot be installed or that fails stays in the table, with the reason.
 """
 
-import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 from measure import Failed, Watch
-from tables import TABLES
 
 LOADERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loaders")
 # No peer may take longer for one load.
@@ -105,7 +104,7 @@ class Peer:
 
     def failed(self, letter, failed):
         """A peer that fails is not run again in this run on this input."""
-        lines = [line for line in str(failed).splitlines() if line.strip()]
+        lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", str(failed)).splitlines() if line.strip()]
         self.failures[letter] = (lines[-1] if lines else "no message")[:300]
         print(f"bench: {self.name}, {letter}: {failed}", file=sys.stderr)
 
@@ -115,7 +114,7 @@ class Peer:
         elif self.failures:
             outcome = "; ".join(f"failed on {letter}: {why}" for letter, why in self.failures.items())
         else:
-            outcome = f"ran, on the first {'quarter' if self.slow else ''} of the rows" if self.slow else "ran"
+            outcome = "ran, on the first quarter of the rows" if self.slow else "ran"
         return {"version": self.version, "outcome": outcome.replace("|", "/")}
 
     def load(self, server, table, source, path=None):
@@ -147,19 +146,19 @@ class Peer:
             database, result = self.load(server, table, source, part)
         finally:
             os.remove(part)
-        got = server.sql(database, table.digest())[0]
+        got, trimmed = (server.sql(database, table.digest(trim))[0] for trim in (False, True))
         others = sorted({row[1] for row in server.sql(database, table.types()) if row[:2] not in [known[:2] for known in source.types]})
         findings = []
-        if got[0] != expected[0]:
-            findings.append(f"{got[0]} rows instead of {expected[0]}")
-        elif got != expected:
-            findings.append("contents differ")
+        if got[0] != expected[0][0]:
+            findings.append(f"{got[0]} rows instead of {expected[0][0]}")
+        elif got != expected[0]:
+            findings.append("texts lost blanks at their ends" if trimmed == expected[1] else "contents differ")
         if others:
             findings.append(f"columns have other types: {', '.join(others)}")
         return database, {**result, "rows": rows}, "; ".join(findings) or "same"
 
     def _environment(self):
-        quiet = {"DLT_TELEMETRY": "0", "RUNTIME__DLTHUB_TELEMETRY": "false", "SLING_DISABLE_TELEMETRY": "true", "POLARS_VERBOSE": "0"}
+        quiet = {"DLT_TELEMETRY": "0", "RUNTIME__DLTHUB_TELEMETRY": "false", "SLING_DISABLE_TELEMETRY": "true", "NO_COLOR": "1", "POLARS_VERBOSE": "0"}
         return {**quiet, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def _command(self, server, database, table, path, workplace):
@@ -190,10 +189,9 @@ def _reference(server, table, part):
     database = "peer_reference"
     server.fresh(database)
     server.sql(database, table.create())
-    server.sql(database, f"copy {table.name} from '{part}' with (format csv, delimiter '|', header true)") if os.geteuid() != 0 else subprocess.run(
-        server.psql(database, "-c", f"\\copy {table.name} from '{part}' with (format csv, delimiter '|', header true)"), env=server.environment(), check=True
-    )
-    expected = server.sql(database, table.digest())[0]
+    copy = f"\\copy {table.name} from '{part}' with (format csv, delimiter '|', header true)"
+    subprocess.run(server.psql(database, "-c", copy), env=server.environment(), check=True)
+    expected = [server.sql(database, table.digest(trim))[0] for trim in (False, True)]
     server.drop(database)
     return expected
 
@@ -202,6 +200,6 @@ def _pgloader(server, database, table, path):
     columns = ", ".join(table.names)
     return f"""load csv from '{path}' ({columns})
   into postgresql://bench:{server.password}@127.0.0.1:{server.port}/{database}?{table.name} ({columns})
-  with skip header = 1, fields terminated by '|', fields not enclosed, workers = 2, concurrency = 1
+  with skip header = 1, fields terminated by '|', fields not enclosed, keep unquoted blanks, workers = 2, concurrency = 1
   set work_mem to '64MB';
 """

@@ -41,11 +41,17 @@ class Table:
     def build_others(self):
         return [f"create index {name} on {self.name} ({', '.join(columns)})" for name, columns in self.indexes]
 
-    def digest(self):
+    def digest(self, trimmed=False):
         """Rows, and a sum over the hashes of all rows that does not depend on their order.
 
-        The casts do nothing to a table of the right types; a table of others is compared by value."""
-        columns = ", ".join(f"{name}::{kind.split(' collate')[0]} as {name}" for name, kind, _ in self.columns)
+        The casts do nothing to a table of the right types; a table of others is compared by value.
+        Trimmed, blanks at the ends of texts do not count."""
+
+        def value(name, kind):
+            typed = f"{name}::{kind.split(' collate')[0]}"
+            return f"btrim({typed})" if trimmed and kind.startswith(("text", "varchar")) else typed
+
+        columns = ", ".join(f"{value(name, kind)} as {name}" for name, kind, _ in self.columns)
         return (
             f"select count(*), coalesce(sum(hashtextextended(r::text, 0)::numeric), 0) from (select {columns} from {self.name}) r"
         )

@@ -19,5 +19,7 @@ if program is None:
     sys.exit("the package has no program in it")
 os.chmod(program, 0o755)
 arguments = [program, "run", "--src-stream", f"file://{job['file']}", "--tgt-conn", "PG", "--tgt-object", f"public.{job['table']}"]
-arguments += ["--mode", "truncate", "--src-options", json.dumps({"delimiter": "|", "header": True, "null_if": ""})]
+arguments += ["--mode", "truncate", "--src-options", json.dumps({"delimiter": "|", "header": True, "null_if": "", "trim_space": False})]
+# What it would infer from 1 and 0 does not fit a boolean column.
+arguments += ["--columns", json.dumps({name: "bool" for name, kind in job["columns"] if kind == "boolean"})]
 os.execve(program, arguments, environment)
