@@ -27,6 +27,9 @@ from tables import TABLES
 OURS = {"L": {"overnight": "lineitem", "overnight, hash partitions": "lineitem_hash"}, "W": {"overnight": "network"}}
 SHELLS = {"psql": shells.psql, "two psql": shells.two_psql, "two psql, piped": shells.two_psql_piped}
 
+# Enough for several chunks in each of the parts.
+SHORT_ROWS = 100_000
+
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n\n")[0])
@@ -51,13 +54,12 @@ def arguments():
     given.programs = os.path.abspath(given.programs or "target/release")
     if given.rounds is None:
         given.rounds = 1 if given.short else 3
+    given.rows = {}
     if given.rounds < 1:
         parser.error("--rounds: at least 1")
-    share = 40 if given.short else 4 if given.quick else 1
-    given.rows = {
-        "L": given.rows_l or TABLES["L"].full_rows // share,
-        "W": given.rows_w or TABLES["W"].full_rows // share,
-    }
+    for letter, asked in (("L", given.rows_l), ("W", given.rows_w)):
+        full = TABLES[letter].full_rows
+        given.rows[letter] = asked or (SHORT_ROWS if given.short else full // 4 if given.quick else full)
     given.letters = [given.only] if given.only else ["L", "W"]
     chosen = given.peers or ("psql" if given.quick or given.short else "all")
     given.peers = list(peers.PEERS) if chosen == "all" else [name for name in chosen.split(",") if name != "psql"]
@@ -76,7 +78,7 @@ class Bench:
 
     def __init__(self, given, folder, sockets, bucket):
         self.given, self.folder, self.bucket = given, folder, bucket
-        self.servers = {name: Server(name, folder, sockets) for name in SETTINGS}
+        self.servers = {name: Server(name, folder, sockets, durable=not given.short) for name in SETTINGS}
         self.results, self.contents = report.Results(), Contents()
         self.inputs, self.floors = {}, {}
 
@@ -175,12 +177,14 @@ class Bench:
                 "postgres": server.sql("postgres", "select split_part(version(), ' on ', 1)")[0][0],
                 "overnight": report.said_by([os.path.join(self.given.programs, "overnight"), "--version"]),
                 "commit": report.said_by(["git", "describe", "--always", "--dirty"]),
+                "rust": report.said_by(["rustc", "--version"]),
                 "python": sys.version.split()[0],
             },
-            "settings": SETTINGS,
+            "settings": {name: server.settings for name, server in self.servers.items()},
             "rounds": self.given.rounds,
             "floor": {letter: {"connections": len(files), "freeze": freeze} for letter, (files, freeze) in self.floors.items()},
             "contents": self.contents.seen,
+            "contents_same": not self.contents.differences,
             "peers": {name: peer.outcome() for name, peer in self.peers.items()},
         }
 

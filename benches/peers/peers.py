@@ -37,7 +37,11 @@ def install(out, say):
     """Installs every peer that can be installed; the others are told, and found missing later."""
     python = os.path.join(_venv(out), "bin", "python")
     if not os.path.exists(python):
-        made = subprocess.run([sys.executable, "-m", "venv", _venv(out)], capture_output=True, text=True, check=False)
+        make = [sys.executable, "-m", "venv", "--clear", _venv(out)]
+        made = subprocess.run(make, capture_output=True, text=True, check=False)
+        # Debian has the module in a package of its own.
+        if made.returncode and _debian("python3-venv"):
+            made = subprocess.run(make, capture_output=True, text=True, check=False)
         if made.returncode:
             say(f"no virtual environment: {(made.stderr or made.stdout).strip()}")
             return 1

@@ -76,6 +76,18 @@ def ratios(results):
     }
 
 
+def speeds(results, peer, inputs):
+    """Rows per second of a peer's load, and how many times faster ours is."""
+    found = {"rows_per_second": {}, "times_slower_than_overnight": {}}
+    for letter, source in inputs.items():
+        taken, ours = results.of(peer, "replica", letter), results.median("overnight", "replica", letter, "load")
+        if taken:
+            speed = taken[0].get("rows", source.rows) / results.median(peer, "replica", letter, "load")
+            found["rows_per_second"][letter] = round(speed)
+            found["times_slower_than_overnight"][letter] = ratio(source.rows / ours, speed) if ours else None
+    return found
+
+
 def document(results, inputs, facts):
     """Everything, for `--json`."""
     ours = [entry for entry in results.taken if entry["contender"].startswith("overnight")]
@@ -100,13 +112,14 @@ def document(results, inputs, facts):
             for letter, source in inputs.items()
         },
         **facts,
+        "peers": {name: {**peer, **speeds(results, name, inputs)} for name, peer in facts["peers"].items()},
         "measurements": results.taken,
     }
 
 
 def markdown(results, inputs, facts):
     lines = [f"{facts['machine']['processor']}, {facts['machine']['cores']} cores, {facts['machine']['memory_gib']} GiB; {facts['versions']['postgres']}; {facts['versions']['overnight']}."]
-    lines += [f"Medians of {facts['rounds']} rounds; times in seconds, memory and WAL in MiB. Peers only load, once each."]
+    lines += [f"Medians of {facts['rounds']} rounds; times in seconds, memory and WAL in MiB. Peers only load; slow ones once and only the first quarter of the rows."]
     for (server, letter), contenders in results.groups().items():
         source = inputs[letter]
         lines += ["", f"### {letter} on `{server}`: {source.rows:,} rows, {os.path.getsize(source.plain) / 1e6:,.0f} MB of text", ""]
@@ -128,8 +141,8 @@ def _cells(results, contender, server, letter, source, two, floor):
     rows = first.get("rows") or source.rows
     only_load = first.get("only_load")
     sliced = rows != source.rows
-    # A peer on a slice is compared by rows per second.
-    load = median["load"] / rows * source.rows
+    # A slice says nothing about the whole but its rows per second.
+    load = None if sliced else median["load"]
     return [
         contender + (f" (first {rows:,} rows)" if sliced else ""),
         "" if only_load else f"{median['wall']:.1f}",
@@ -141,8 +154,8 @@ def _cells(results, contender, server, letter, source, two, floor):
         f"{median['server_cpu']:.1f}",
         f"{median['peak_rss_mb']:.0f}",
         f"{median['wal_mb']:.0f}",
-        f"{load / two:.2f}" if two else "",
-        f"{load / floor:.2f}" if floor else "",
+        f"{load / two:.2f}" if load and two else "",
+        f"{load / floor:.2f}" if load and floor else "",
         first["contents"],
     ]
 

@@ -74,8 +74,9 @@ def private(parent):
 
 
 class Server:
-    def __init__(self, name, folder, sockets):
+    def __init__(self, name, folder, sockets, durable=True):
         self.name, self.sockets = name, sockets
+        self.settings = {**SETTINGS[name], "fsync": "on" if durable else "off"}
         self.bin = programs()
         self.data = os.path.join(folder, name)
         self.log = os.path.join(folder, f"{name}.log")
@@ -87,7 +88,7 @@ class Server:
     def _make(self):
         self._run("initdb", "-D", self.data, "-U", ADMIN, "--no-locale", "-E", "UTF8", "--auth=trust", "--no-sync", "--no-instructions")
         settings = {
-            **SETTINGS[self.name],
+            **self.settings,
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": self.sockets,

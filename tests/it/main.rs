@@ -8,6 +8,7 @@
 
 mod access;
 mod architecture;
+mod bench;
 mod canary;
 mod demo;
 mod disk;
