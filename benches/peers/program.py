@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 
-from measure import Failed, Watch
+from measure import Failed, Watch, together
 from server import LOADER
 
 PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "project")
@@ -22,6 +22,8 @@ def overnight(server, dataset, location, bucket, programs):
         "OVERNIGHT_FROM": location,
         **{name: value for name, value in os.environ.items() if name in PASSED_ON},
     }
+    # It makes the ledger, which is there on every night but the first.
+    together([[os.path.join(programs, "overnight"), "-q", "retire", dataset]], environment)
     watch = Watch(server, environment)
     with tempfile.TemporaryFile() as said:
         watch.run("load", [[os.path.join(programs, "overnight"), "--json", "-q", "run", dataset]], stdout=said)
