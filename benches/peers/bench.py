@@ -9,6 +9,7 @@ becomes slower does it to all of them; only figures of one run can be compared.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -193,6 +194,11 @@ def main():
     given = arguments()
     if given.install_peers:
         return peers.install(given.out, say)
+    if not os.path.exists("/proc/self/stat"):
+        raise SystemExit("bench: processor times are read from /proc: this needs Linux")
+    # So that servers and folders are removed then too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     os.makedirs(given.out, exist_ok=True)
     folder = place(os.path.join(given.out, "servers"))
     # The path of a socket may have 100 bytes or so.
