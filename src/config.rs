@@ -86,6 +86,14 @@ pub struct Settings {
         value_name = "SIZE"
     )]
     pub server_memory: Option<String>,
+    /// Folder for rows that `order_by` sorts while they are loaded; default: TMPDIR or /tmp
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_TEMPORARY",
+        value_name = "FOLDER"
+    )]
+    pub temporary: Option<PathBuf>,
     /// Threads that parse and encode; default: one for each core
     #[arg(long, global = true, env = "OVERNIGHT_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
@@ -175,6 +183,7 @@ impl Settings {
             index_sessions,
             server_cores,
             server_memory,
+            temporary,
             workers,
             memory,
             chunk,
@@ -204,6 +213,8 @@ pub struct Config {
     pub load: LoadSettings,
     /// Default: the cores of the server.
     pub index_sessions: Option<usize>,
+    /// Folder for what is sorted while it is loaded.
+    pub temporary: PathBuf,
     /// What somebody declared of the server.
     pub server_cores: Option<usize>,
     pub server_memory: Option<u64>,
@@ -316,7 +327,7 @@ impl Config {
         if server_memory.is_some_and(|bytes| bytes < 256 << 20) {
             bail!(Problem::usage("server_memory must be at least 256MiB"));
         }
-        let memory_bytes = size("memory", settings.memory, 96 << 20)?;
+        let memory_bytes = size("memory", settings.memory, 64 << 20)?;
         let chunk_bytes = size("chunk", settings.chunk, 256 << 10)?;
         if chunk_bytes > 64 << 20 || chunk_bytes == 0 {
             bail!(Problem::usage("chunk must lie between 1B and 64MiB"));
@@ -357,6 +368,10 @@ impl Config {
                 stall_limit: span("stall_limit", settings.stall_limit, 600)?,
             },
             index_sessions: settings.index_sessions,
+            temporary: settings
+                .temporary
+                .or_else(|| env("TMPDIR").map(PathBuf::from))
+                .unwrap_or_else(|| "/tmp".into()),
             server_cores: settings.server_cores,
             server_memory,
             locale: settings.locale.unwrap_or_else(|| "C".into()),

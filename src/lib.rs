@@ -34,6 +34,7 @@ pub mod retire;
 pub mod rotate;
 pub mod route;
 pub mod schema;
+pub mod sort;
 pub mod verify;
 
 pub mod cpu;

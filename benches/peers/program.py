@@ -51,7 +51,7 @@ def connections(report):
     """COPY connections into the biggest table, if the report tells."""
     for table in sorted(report.get("tables", []), key=lambda table: -table.get("rows", 0)):
         for name in ("connections", "streams", "copies", "sessions"):
-            value = table.get(name)
+            value = table.get(name, table.get("timing", {}).get(name))
             if isinstance(value, int) and value > 0:
                 return value
             if isinstance(value, list) and value:

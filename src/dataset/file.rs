@@ -158,6 +158,8 @@ pub(super) struct SourceFile {
     #[serde(default)]
     pub(super) absent: Vec<String>,
     #[serde(default)]
+    pub(super) order_by: Vec<String>,
+    #[serde(default)]
     pub(super) expect: Expect,
 }
 

@@ -28,6 +28,8 @@ pub struct Source {
     pub ignore: Vec<String>,
     /// Table columns that no file fills.
     pub absent: Vec<String>,
+    /// Table columns by which the rows are sorted while they are loaded.
+    pub order_by: Vec<String>,
     pub expect: Expect,
 }
 
@@ -98,6 +100,7 @@ impl Source {
                 .collect(),
             ignore: file.ignore.iter().map(|column| fold(column)).collect(),
             absent: file.absent,
+            order_by: file.order_by,
             expect: file.expect,
         })
     }

@@ -19,6 +19,7 @@ pub mod plan;
 mod reading;
 mod receipt;
 mod rejects;
+mod sorting;
 mod stream;
 mod table;
 pub mod timing;
@@ -36,6 +37,7 @@ use buffers::Buffers;
 use futures_util::{StreamExt, TryStreamExt};
 use plan::TablePlan;
 use serde::Serialize;
+use std::path::Path;
 use timing::TableTiming;
 use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
@@ -82,9 +84,23 @@ pub struct TableLoad {
     pub rows: u64,
     pub inputs: Vec<InputCount>,
     pub timing: TableTiming,
+    /// How the rows came; none for a table without a primary key that can be compared.
+    pub order: Option<RowOrder>,
     /// The first ones, with their places.
     #[serde(skip)]
     pub rejects: Vec<PlacedReject>,
+}
+
+/// How the rows of a table came, by its primary key or, where `order_by` sorts, by that.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowOrder {
+    pub columns: Vec<String>,
+    /// Rows that were compared with the one before: without `order_by` a sample.
+    pub looked_at: u64,
+    /// Rows that belong before the one they followed.
+    pub descents: u64,
+    /// `order_by` put them in order.
+    pub sorted: bool,
 }
 
 /// What one object brought: `records_read = rows_loaded + rejected + skipped`.
@@ -114,6 +130,10 @@ pub struct Loader<'r> {
     pub progress: &'r Progress,
     /// Most connections over all tables.
     pub connections: usize,
+    /// Folder for what is sorted.
+    pub temporary: &'r Path,
+    /// Sources that sort, which share the memory for it.
+    sorts: usize,
     workers: Workers,
     buffers: Buffers,
 }
@@ -126,6 +146,7 @@ impl<'r> Loader<'r> {
         location: &'r Location,
         settings: LoadSettings,
         connections: usize,
+        temporary: &'r Path,
         list_rejects: bool,
         progress: &'r Progress,
     ) -> Result<Loader<'r>> {
@@ -137,6 +158,8 @@ impl<'r> Loader<'r> {
             list_rejects,
             progress,
             connections,
+            temporary,
+            sorts: 0,
             workers: Workers::start(settings.workers)?,
             buffers: Buffers::default(),
         })
@@ -145,7 +168,8 @@ impl<'r> Loader<'r> {
     /// The part of the memory that each object may use of those being read at once. Parts, and not
     /// one budget for all: an object that is read ahead must not take what the one before it needs.
     fn budget_of_object(&self, at_once: usize) -> Budget {
-        Budget::new(self.settings.memory_bytes / self.connections.max(1) / at_once)
+        let parts = if self.sorts > 0 { 2 } else { 1 };
+        Budget::new(self.settings.memory_bytes / parts / self.connections.max(1) / at_once)
     }
 
     /// Loads every table.
@@ -157,11 +181,13 @@ impl<'r> Loader<'r> {
     /// Each holds a slot of the server while it loads, and `loaded` hears of its table when its rows
     /// are committed.
     pub async fn load(
-        &self,
+        &mut self,
         mut jobs: Vec<TableJob>,
         slots: &Slots,
         loaded: &UnboundedSender<u32>,
     ) -> Result<Vec<TableLoad>> {
+        self.sorts = jobs.iter().filter(|job| job.plan.sort.is_some()).count();
+        let this = &*self;
         jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes()));
         let jobs: Vec<_> = jobs
             .into_iter()
@@ -175,7 +201,7 @@ impl<'r> Loader<'r> {
         let all_bytes = jobs.iter().map(|(job, _)| job.bytes()).sum();
         futures_util::stream::iter(jobs)
             .map(|(job, progress)| async move {
-                let connections = connections_of(&job, all_bytes, self.connections);
+                let connections = connections_of(&job, all_bytes, this.connections);
                 let slot = slots.acquire_many(connections.count as u32).await?;
                 tracing::info!(
                     "`{}`: {} connection{} ({})",
@@ -184,13 +210,13 @@ impl<'r> Loader<'r> {
                     if connections.count == 1 { "" } else { "s" },
                     connections.reason
                 );
-                let load = table::load_table(self, &job, progress, &connections).await?;
+                let load = table::load_table(this, &job, progress, &connections).await?;
                 drop(slot);
                 // Nobody listens any more after an error of theirs.
                 let _ = loaded.send(job.plan.table_oid);
                 Ok(load)
             })
-            .buffer_unordered(self.connections)
+            .buffer_unordered(this.connections)
             .try_collect()
             .await
     }

@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::read::parse::{ColumnPlan, RowPlan};
 use crate::route::Routing;
 use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
+use crate::sort::SortKey;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
@@ -22,7 +23,18 @@ pub struct TablePlan {
     pub table_oid: u32,
     /// How rows get into a partitioned table; `None` for a table that holds its rows itself.
     pub routing: Option<Routing>,
+    /// What the source asks to sort by.
+    pub sort: Option<SortKey>,
+    /// The primary key, to see whether rows come in its order.
+    pub watched: Option<Watched>,
     fillable: Vec<Fillable>,
+}
+
+/// The key whose order is watched.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    pub columns: Vec<String>,
+    pub key: SortKey,
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +69,8 @@ impl TablePlan {
             );
         };
         let exists = |name: &String| table.columns.iter().any(|column| column.name == *name);
-        for name in source.columns.keys().chain(&source.absent) {
+        let named = source.columns.keys().chain(&source.absent);
+        for name in named.chain(&source.order_by) {
             if !exists(name) {
                 bail!(Problem::usage(format!(
                     "source `{}` names the column `{name}`, which table `{}` does not have",
@@ -100,10 +113,18 @@ impl TablePlan {
                 ty,
             });
         }
+        let sort = match source.order_by.as_slice() {
+            [] => None,
+            names => Some(sort_key(names, &fillable).with_context(|| {
+                Problem::usage(format!("`order_by` of source `{}`", source.name))
+            })?),
+        };
         Ok(TablePlan {
+            sort,
+            watched: None,
             source: source.clone(),
             table_oid: table.oid,
-            // Until `route` has asked the server.
+            // Until `ask` has asked the server.
             routing: match table.kind {
                 TableKind::Partitioned { .. } => Some(Routing::Parent("nobody asked".into())),
                 TableKind::Plain | TableKind::Partition { .. } => None,
@@ -112,11 +133,17 @@ impl TablePlan {
         })
     }
 
-    /// Finds out how rows get to the leaves, if the table is partitioned.
+    /// Asks the server for the table's primary key, and how rows get to the leaves if the table is
+    /// partitioned.
     ///
     /// # Errors
     /// The server refuses to show its catalog.
-    pub async fn route(&mut self, client: &Client) -> Result<()> {
+    pub async fn ask(&mut self, client: &Client) -> Result<()> {
+        let columns = primary_key(client, self.table_oid).await?;
+        // A key that the files do not fill, or that cannot be compared here, is not watched.
+        self.watched = sort_key(&columns, &self.fillable)
+            .ok()
+            .map(|key| Watched { columns, key });
         if self.routing.is_some() {
             let columns = self.fillable.iter();
             let columns: Vec<(&str, &Type)> = columns
@@ -249,6 +276,33 @@ impl TablePlan {
             .iter()
             .map(|column| (column.name.as_str(), column.ty.sql_name()))
     }
+}
+
+/// The key that sorts by these columns.
+fn sort_key(names: &[String], fillable: &[Fillable]) -> Result<SortKey> {
+    let mut columns = Vec::new();
+    for name in names {
+        let index = fillable.iter().position(|column| column.name == *name);
+        let index = index.with_context(|| format!("no file fills column `{name}`"))?;
+        columns.push((index, &fillable[index].ty));
+    }
+    Ok(SortKey::new(&columns)?)
+}
+
+/// Names of the columns of a table's primary key, in its order; none without one.
+async fn primary_key(client: &Client, table_oid: u32) -> Result<Vec<String>> {
+    let rows = client
+        .query(
+            "select a.attname::text
+             from pg_index i, unnest(i.indkey) with ordinality k (attnum, place), pg_attribute a
+             where i.indrelid = $1 and i.indisprimary
+               and a.attrelid = i.indrelid and a.attnum = k.attnum
+             order by k.place",
+            &[&table_oid],
+        )
+        .await
+        .context("ask for the primary key")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// A name of the header in a message; one that cannot be seen says where it stands.

@@ -8,11 +8,13 @@ use super::batch::{Batch, Origin};
 use super::budget::Budget;
 use super::encoded::{Encoded, encode};
 use super::object::{CutChunk, Cutting, ReadObject, Stopped};
-use super::{InputCount, Loader, PlacedReject, TableJob, TableLoad, rejects};
+use super::sorting::Sorting;
+use super::{InputCount, Loader, PlacedReject, RowOrder, TableJob, TableLoad, rejects};
 use crate::fetch::RawObject;
 use crate::progress::TableProgress;
 use crate::read::parse::MAX_LISTED_REJECTS;
 use crate::route::Router;
+use crate::sort::{OrderWatch, SortKey};
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::stream::{self, FuturesOrdered, StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -40,7 +42,7 @@ pub enum Deal {
 }
 
 impl Deal {
-    async fn send(&self, batch: Batch) -> Result<()> {
+    pub async fn send(&self, batch: Batch) -> Result<()> {
         let sender = match self {
             Deal::Any(sender) => Some(sender),
             Deal::Leaves { streams, stream_of } => stream_of
@@ -60,6 +62,9 @@ pub struct Reading<'l> {
     pub router: Option<Arc<Router>>,
     pub deal: Deal,
     pub load: TableLoad,
+    watched: Option<Arc<SortKey>>,
+    sorting: Option<Sorting<'l>>,
+    order: OrderWatch,
     /// Of the object under way.
     count: InputCount,
     lines: u64,
@@ -81,6 +86,17 @@ impl<'l> Reading<'l> {
             router,
             deal,
             load,
+            sorting: job
+                .plan
+                .sort
+                .clone()
+                .map(|key| Sorting::new(loader, key, job)),
+            // A sort sees the order anyway.
+            watched: match (&job.plan.watched, &job.plan.sort) {
+                (Some(watched), None) => Some(Arc::new(watched.key.clone())),
+                _ => None,
+            },
+            order: OrderWatch::default(),
             count: InputCount::begin(""),
             lines: 0,
         }
@@ -115,6 +131,24 @@ impl<'l> Reading<'l> {
             self.load.timing.decompress_cpu_s += read.busy_s;
         }
         self.load.timing.readers = at_once as u32;
+        let mut order = self.order.order();
+        let mut columns = self
+            .job
+            .plan
+            .watched
+            .as_ref()
+            .map(|watched| &watched.columns);
+        if let Some(sorting) = self.sorting.take() {
+            let report = sorting.finish(self.router.as_deref(), &self.deal, &mut self.load.timing);
+            order = report.await?.order;
+            columns = Some(&self.job.plan.source.order_by);
+        }
+        self.load.order = columns.map(|columns| RowOrder {
+            columns: columns.clone(),
+            looked_at: order.rows,
+            descents: order.descents,
+            sorted: self.job.plan.sort.is_some(),
+        });
         Ok(self.load)
     }
 
@@ -145,9 +179,10 @@ impl<'l> Reading<'l> {
                     None => more = false,
                     Some(cut) => {
                         let router = self.router.clone();
+                        let watched = self.watched.clone();
                         let buffers = self.loader.buffers.clone();
                         parsing.push_back(self.loader.workers.run(move |scratch| {
-                            encode(cut, router.as_deref(), &buffers, scratch)
+                            encode(cut, router.as_deref(), watched.as_deref(), &buffers, scratch)
                         }));
                     }
                 },
@@ -166,9 +201,18 @@ impl<'l> Reading<'l> {
         self.account(&encoded)?;
         self.load.timing.parse_cpu_s += encoded.spent.as_secs_f64();
         self.progress.add(0, encoded.parsed.rejected);
+        if let Some(order) = encoded.order {
+            self.order.add(order);
+        }
         for piece in encoded.pieces {
             if piece.row_count == 0 {
                 self.loader.buffers.put(piece.rows);
+                continue;
+            }
+            if let Some(sorting) = &mut self.sorting {
+                // The sort has its own memory.
+                drop(piece.share);
+                sorting.push(piece.rows, piece.row_count).await?;
                 continue;
             }
             let batch = Batch {

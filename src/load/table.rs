@@ -129,6 +129,7 @@ async fn load(
             streams: count as u32,
             ..TableTiming::default()
         },
+        order: None,
         rejects: Vec::new(),
     };
     let reading = Reading::new(loader, job, progress, router, deal, load);

@@ -54,7 +54,9 @@ impl Run<'_> {
         let sizes = table_sizes(keeper, &present).await?;
         let (tell, loaded) = mpsc::unbounded_channel();
         let loading = Loading { roots, loaded };
-        let connections = self.capacity.connections(self.place.config.load.connections);
+        let connections = self
+            .capacity
+            .connections(self.place.config.load.connections);
         let frozen = frozen_by_load(&jobs, connections);
         let put_back = build::add_vacuum(early.jobs(), &now, &frozen);
         let put_back = self.work_off(build, put_back, &limits, sizes, Some(loading));
@@ -107,12 +109,13 @@ impl Run<'_> {
         self.progress.stage("load");
         let settings = self.place.config.load;
         let connections = self.capacity.connections(settings.connections);
-        let loader = Loader::new(
+        let mut loader = Loader::new(
             &self.place.server,
             &build.name,
             self.location,
             settings,
             connections,
+            &self.place.config.temporary,
             list_rejects,
             self.progress,
         )?;

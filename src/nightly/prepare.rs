@@ -63,7 +63,7 @@ impl Run<'_> {
         let mut jobs = Vec::new();
         for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
             let mut plan = TablePlan::new(source, &known)?;
-            plan.route(&session).await?;
+            plan.ask(&session).await?;
             for object in &inputs.objects {
                 let start = self.location.read_start(object, 256 << 10).await?;
                 object::peek_header(&plan, &object.key, &start)

@@ -65,6 +65,8 @@ impl RowPlan {
 pub struct Parsed {
     /// COPY binary rows, without header and trailer.
     pub rows: Vec<u8>,
+    /// Where in `rows` the last one begins.
+    pub last_row: usize,
     pub row_count: u64,
     pub records: u64,
     pub lines: u64,
@@ -208,7 +210,7 @@ pub(super) fn parse_with(
         parsed.records = cutter.records();
         parsed.lines = cutter.lines();
     }
-    parsed.rows = rows.finish();
+    (parsed.rows, parsed.last_row) = rows.finish();
     parsed
 }
 

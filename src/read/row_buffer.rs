@@ -8,6 +8,8 @@
 pub(super) struct RowBuffer {
     bytes: Vec<u8>,
     length: usize,
+    /// Where the last row begins.
+    last: usize,
 }
 
 /// Room that is made at least.
@@ -21,6 +23,7 @@ impl RowBuffer {
         RowBuffer {
             bytes: memory,
             length: 0,
+            last: 0,
         }
     }
 
@@ -33,6 +36,7 @@ impl RowBuffer {
     /// So many bytes of the room are a row now.
     #[inline(always)]
     pub(super) fn wrote(&mut self, bytes: usize) {
+        self.last = self.length;
         self.length += bytes;
     }
 
@@ -44,13 +48,14 @@ impl RowBuffer {
         }
         if let Some(room) = self.bytes.get_mut(self.length..end) {
             room.copy_from_slice(row);
+            self.last = self.length;
             self.length = end;
         }
     }
 
-    /// The rows.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// The rows, and where the last of them begins.
+    pub(super) fn finish(mut self) -> (Vec<u8>, usize) {
         self.bytes.truncate(self.length);
-        self.bytes
+        (self.bytes, self.last)
     }
 }

@@ -1,0 +1,154 @@
+//! The rows of a table in the order that its source declares with `order_by`.
+//!
+//! In: the rows of every chunk, in the order of the files. Out: the same rows, sorted, dealt to the
+//! streams when all have been read. Runs are sorted and written on the workers while the files are
+//! read; they are merged on one blocking thread while the server takes the rows.
+
+use super::batch::{Batch, Origin, Records};
+use super::encoded::split;
+use super::object::Stopped;
+use super::reading::Deal;
+use super::timing::TableTiming;
+use super::workers::Answer;
+use super::{Loader, TableJob};
+use crate::route::Router;
+use crate::sort::{RunJob, SortKey, SortReport, SortSettings, SortedRun, Sorter};
+use anyhow::{Context, Result, anyhow, bail};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Rows that the merge hands on at once, in bytes.
+const BATCH_BYTES: usize = 512 << 10;
+/// Batches that wait to be dealt.
+const BATCHES_WAITING: usize = 2;
+/// Encoded bytes for one stored byte, roughly: text compresses to a quarter and encodes to double.
+/// It only sets the size of blocks.
+const EXPANSION: u64 = 8;
+
+/// The sorting of one table.
+pub struct Sorting<'l> {
+    loader: &'l Loader<'l>,
+    sorter: Sorter,
+    running: FuturesUnordered<Answer<(Result<SortedRun>, Duration)>>,
+    /// What the workers spent.
+    spent: Duration,
+}
+
+impl<'l> Sorting<'l> {
+    pub fn new(loader: &'l Loader<'l>, key: SortKey, job: &TableJob) -> Sorting<'l> {
+        let settings = SortSettings {
+            memory_bytes: loader.settings.memory_bytes / 2 / loader.sorts.max(1),
+            jobs: loader.settings.workers,
+            expected_bytes: job.bytes().saturating_mul(EXPANSION),
+            directory: loader.temporary.to_owned(),
+        };
+        Sorting {
+            loader,
+            sorter: Sorter::new(key, settings),
+            running: FuturesUnordered::new(),
+            spent: Duration::ZERO,
+        }
+    }
+
+    /// Takes the rows that come next.
+    pub async fn push(&mut self, rows: Vec<u8>, row_count: u64) -> Result<()> {
+        // As long as it has to be, so that what is gathered is what is counted.
+        let exact = rows.as_slice().to_vec();
+        self.loader.buffers.put(rows);
+        if let Some(job) = self.sorter.push(exact, row_count)? {
+            while self.running.len() >= self.loader.settings.workers {
+                self.collect().await?;
+            }
+            self.start(job);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, job: RunJob) {
+        self.running.push(self.loader.workers.run(move |_| {
+            let began = Instant::now();
+            (job.run(), began.elapsed())
+        }));
+    }
+
+    async fn collect(&mut self) -> Result<()> {
+        if let Some(answer) = self.running.next().await {
+            let (run, spent) = answer.context("wait for a sorting thread")??;
+            self.sorter.add(run?);
+            self.spent += spent;
+        }
+        Ok(())
+    }
+
+    /// Sorts what is left, and deals all rows in their order.
+    pub async fn finish(
+        mut self,
+        router: Option<&Router>,
+        deal: &Deal,
+        timing: &mut TableTiming,
+    ) -> Result<SortReport> {
+        if let Some(job) = self.sorter.finish() {
+            self.start(job);
+        }
+        while !self.running.is_empty() {
+            self.collect().await?;
+        }
+        timing.sort_cpu_s = Some(self.spent.as_secs_f64());
+        let (sender, mut merged) = mpsc::channel(BATCHES_WAITING);
+        let (sorter, buffers) = (self.sorter, self.loader.buffers.clone());
+        let merging = tokio::task::spawn_blocking(move || -> Result<SortReport> {
+            let (mut merge, report) = sorter.merge(BATCH_BYTES)?;
+            while let Some(batch) = merge.next(buffers.take())? {
+                sender.blocking_send(batch).map_err(|_| anyhow!(Stopped))?;
+            }
+            Ok(report)
+        });
+        let buffers = &self.loader.buffers;
+        let dealing = async {
+            while let Some((rows, row_count)) = merged.recv().await {
+                let pieces = match router {
+                    None => vec![(0, rows, row_count)],
+                    Some(router) => {
+                        let (taken, nowhere) = split(&rows, router, &[]);
+                        if !nowhere.is_empty() {
+                            bail!("a sorted row belongs to no partition any more");
+                        }
+                        buffers.put(rows);
+                        let taken = taken.into_iter().enumerate();
+                        taken
+                            .map(|(target, taken)| (target, taken.rows, taken.records.len() as u64))
+                            .collect()
+                    }
+                };
+                for (target, rows, row_count) in pieces {
+                    if row_count == 0 {
+                        continue;
+                    }
+                    let batch = Batch {
+                        target,
+                        rows: buffers.lend(rows),
+                        row_count,
+                        origin: Origin {
+                            object: 0,
+                            first_record: 0,
+                            records: Records::Unknown,
+                        },
+                        share: None,
+                    };
+                    deal.send(batch).await?;
+                }
+            }
+            Ok(())
+        };
+        let dealt = dealing.await;
+        // Its sender sees that nobody listens any more.
+        drop(merged);
+        let merged = merging.await.context("wait for the merging thread")?;
+        match dealt {
+            Err(error) => Err(error),
+            Ok(()) => merged,
+        }
+    }
+}
