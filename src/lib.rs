@@ -7,7 +7,8 @@
 //! 2. `fetch` streams their bytes, resumed and counted, from S3 or a folder.
 //! 3. `read` decompresses, cuts into chunks of whole records, parses them into typed values and
 //! 4. `encode` writes these as COPY binary rows, on all cores at once.
-//! 5. `load` sends them, one connection and one transaction a table.
+//! 5. `load` sends them, on one connection for each table or on several; `route` knows the leaf of
+//!    a row, and `sort` puts rows in the order of a key.
 //! 6. `schema` runs the numbered SQL, sets indexes and keys aside and puts them back.
 //! 7. `build` creates the database, stamps it and, one day, drops it.
 //! 8. `verify` asks every gate and seals what passed; only that can be published.

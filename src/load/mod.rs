@@ -118,20 +118,25 @@ pub struct InputCount {
     pub skipped: u64,
 }
 
-/// What all tables of one build share.
-pub struct Loader<'r> {
+/// What somebody asks a load for.
+pub struct LoadRequest<'r> {
     pub server: &'r Server,
     /// Name of the build's database.
     pub database: &'r str,
     pub location: &'r Location,
     pub settings: LoadSettings,
-    /// Go on after the first reject even without a budget, to list all of them.
-    pub list_rejects: bool,
-    pub progress: &'r Progress,
     /// Most connections over all tables.
     pub connections: usize,
     /// Folder for what is sorted.
     pub temporary: &'r Path,
+    /// Go on after the first reject even without a budget, to list all of them.
+    pub list_rejects: bool,
+    pub progress: &'r Progress,
+}
+
+/// What all tables of one build share.
+pub struct Loader<'r> {
+    request: LoadRequest<'r>,
     /// Sources that sort, which share the memory for it.
     sorts: usize,
     workers: Workers,
@@ -140,27 +145,11 @@ pub struct Loader<'r> {
 
 impl<'r> Loader<'r> {
     /// Starts the parsing threads.
-    pub fn new(
-        server: &'r Server,
-        database: &'r str,
-        location: &'r Location,
-        settings: LoadSettings,
-        connections: usize,
-        temporary: &'r Path,
-        list_rejects: bool,
-        progress: &'r Progress,
-    ) -> Result<Loader<'r>> {
+    pub fn new(request: LoadRequest<'r>) -> Result<Loader<'r>> {
         Ok(Loader {
-            server,
-            database,
-            location,
-            settings,
-            list_rejects,
-            progress,
-            connections,
-            temporary,
+            workers: Workers::start(request.settings.workers)?,
+            request,
             sorts: 0,
-            workers: Workers::start(settings.workers)?,
             buffers: Buffers::default(),
         })
     }
@@ -169,7 +158,9 @@ impl<'r> Loader<'r> {
     /// one budget for all: an object that is read ahead must not take what the one before it needs.
     fn budget_of_object(&self, at_once: usize) -> Budget {
         let parts = if self.sorts > 0 { 2 } else { 1 };
-        Budget::new(self.settings.memory_bytes / parts / self.connections.max(1) / at_once)
+        Budget::new(
+            self.request.settings.memory_bytes / parts / self.request.connections.max(1) / at_once,
+        )
     }
 
     /// Loads every table.
@@ -193,6 +184,7 @@ impl<'r> Loader<'r> {
             .into_iter()
             .map(|job| {
                 let progress = self
+                    .request
                     .progress
                     .table(&job.plan.source.full_table(), job.bytes());
                 (job, progress)
@@ -201,7 +193,7 @@ impl<'r> Loader<'r> {
         let all_bytes = jobs.iter().map(|(job, _)| job.bytes()).sum();
         futures_util::stream::iter(jobs)
             .map(|(job, progress)| async move {
-                let connections = connections_of(&job, all_bytes, this.connections);
+                let connections = connections_of(&job, all_bytes, this.request.connections);
                 let slot = slots.acquire_many(connections.count as u32).await?;
                 tracing::info!(
                     "`{}`: {} connection{} ({})",
@@ -216,7 +208,7 @@ impl<'r> Loader<'r> {
                 let _ = loaded.send(job.plan.table_oid);
                 Ok(load)
             })
-            .buffer_unordered(this.connections)
+            .buffer_unordered(this.request.connections)
             .try_collect()
             .await
     }

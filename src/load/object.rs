@@ -11,8 +11,9 @@ use crate::fetch::{Digest, RawObject};
 use crate::problem::Problem;
 use crate::progress::TableProgress;
 use crate::read::decode;
-use crate::read::parse::RowPlan;
+use crate::read::parse::{RowPlan, Scratch, parse};
 use crate::read::split::{Chunk, SplitError, Splitter};
+use crate::sort::{ChunkOrder, Order};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use std::io::{self, Read};
@@ -201,18 +202,30 @@ impl Read for RawReader {
     }
 }
 
+/// What is looked at of the text of an object before the load, at most.
+const PEEK_BYTES: usize = 16 << 10;
+
 /// Reads the header of an object from its first bytes, to find a file that does not fit before
-/// anything is loaded.
-pub fn peek_header(plan: &TablePlan, key: &str, start: &[u8]) -> Result<RowPlan> {
+/// anything is loaded. Returns how its first rows follow each other in the table's key, where that
+/// can be told.
+pub fn peek(plan: &TablePlan, key: &str, start: &[u8]) -> Result<Option<Order>> {
+    let (_, text) = decode::open(start).map_err(|error| placed(key, error))?;
+    let mut splitter = Splitter::new(text, &plan.source.dialect, PEEK_BYTES);
     let names = match &plan.source.names {
         Some(names) => names.clone(),
-        None => {
-            let (_, text) = decode::open(start).map_err(|error| placed(key, error))?;
-            Splitter::new(text, &plan.source.dialect, 16 << 10)
-                .header()
-                .map_err(|error| split_error(key, error))?
-                .with_context(|| empty(key))?
-        }
+        None => splitter
+            .header()
+            .map_err(|error| split_error(key, error))?
+            .with_context(|| empty(key))?,
     };
-    plan.row_plan(&names, key)
+    let rows = plan.row_plan(&names, key)?;
+    let Some(watched) = &plan.watched else {
+        return Ok(None);
+    };
+    // The start is cut off somewhere; what is wrong with the records is for the load to say.
+    let Ok(Some(chunk)) = splitter.next(Vec::new()) else {
+        return Ok(None);
+    };
+    let parsed = parse(&chunk, &rows, Vec::new(), &mut Scratch::default());
+    Ok(ChunkOrder::of(&parsed.rows, &watched.key).map(|chunk| chunk.order()))
 }

@@ -27,6 +27,8 @@ pub struct TablePlan {
     pub sort: Option<SortKey>,
     /// The primary key, to see whether rows come in its order.
     pub watched: Option<Watched>,
+    /// The first rows of every file follow each other in the order of the primary key.
+    pub in_order: bool,
     fillable: Vec<Fillable>,
 }
 
@@ -35,6 +37,9 @@ pub struct TablePlan {
 pub struct Watched {
     pub columns: Vec<String>,
     pub key: SortKey,
+    /// A column of it is text or numeric: to sort by it costs the server several times what an
+    /// integer costs.
+    pub costly: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -122,6 +127,7 @@ impl TablePlan {
         Ok(TablePlan {
             sort,
             watched: None,
+            in_order: false,
             source: source.clone(),
             table_oid: table.oid,
             // Until `ask` has asked the server.
@@ -141,9 +147,17 @@ impl TablePlan {
     pub async fn ask(&mut self, client: &Client) -> Result<()> {
         let columns = primary_key(client, self.table_oid).await?;
         // A key that the files do not fill, or that cannot be compared here, is not watched.
-        self.watched = sort_key(&columns, &self.fillable)
-            .ok()
-            .map(|key| Watched { columns, key });
+        let costly = |column: &Fillable| {
+            use Type::{Bpchar, Name, Numeric, Text, Varchar};
+            let costly = matches!(column.ty, Text | Varchar(_) | Bpchar(_) | Name | Numeric(_));
+            costly && columns.contains(&column.name)
+        };
+        let costly = self.fillable.iter().any(costly);
+        self.watched = sort_key(&columns, &self.fillable).ok().map(|key| Watched {
+            columns,
+            key,
+            costly,
+        });
         if self.routing.is_some() {
             let columns = self.fillable.iter();
             let columns: Vec<(&str, &Type)> = columns
@@ -157,6 +171,13 @@ impl TablePlan {
             self.routing = Some(routing);
         }
         Ok(())
+    }
+
+    /// Rows come, or are put, in an order that is worth keeping: to sort them by the primary key
+    /// would cost the server more than one connection is slower than several.
+    pub fn keeps_order(&self) -> bool {
+        let sorted = self.in_order || self.sort.is_some();
+        sorted && self.watched.as_ref().is_some_and(|watched| watched.costly)
     }
 
     /// How the records of an object with this header become rows.

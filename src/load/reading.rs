@@ -105,7 +105,7 @@ impl<'l> Reading<'l> {
     /// Reads all objects and hands on all rows.
     pub async fn run(mut self) -> Result<TableLoad> {
         let (hand_over, handed) = mpsc::unbounded_channel();
-        let at_once = objects_at_once(self.loader.settings.workers);
+        let at_once = objects_at_once(self.loader.request.settings.workers);
         let (loader, job, progress) = (self.loader, self.job, self.progress);
         let budget = loader.budget_of_object(at_once);
         let reading = stream::iter(&job.objects)
@@ -172,7 +172,7 @@ impl<'l> Reading<'l> {
     async fn consume(&mut self, object: usize, mut chunks: mpsc::Receiver<CutChunk>) -> Result<()> {
         let mut parsing = FuturesOrdered::new();
         let mut more = true;
-        let ahead = CHUNKS_AHEAD * self.loader.settings.workers;
+        let ahead = CHUNKS_AHEAD * self.loader.request.settings.workers;
         loop {
             tokio::select! {
                 cut = chunks.recv(), if more && parsing.len() < ahead => match cut {
@@ -257,7 +257,9 @@ impl<'l> Reading<'l> {
         self.count.rejected += parsed.rejected;
         self.lines += parsed.lines;
         let source = &self.job.plan.source;
-        if self.count.rejected > 0 && !source.expect.rejects.collects() && !self.loader.list_rejects
+        if self.count.rejected > 0
+            && !source.expect.rejects.collects()
+            && !self.loader.request.list_rejects
         {
             return Err(rejects::over_budget(
                 source,
@@ -286,12 +288,12 @@ async fn read_object(
         chunks,
         budget,
         buffers: loader.buffers.clone(),
-        chunk_bytes: loader.settings.chunk_bytes,
+        chunk_bytes: loader.request.settings.chunk_bytes,
         progress: Arc::clone(progress),
         runtime: tokio::runtime::Handle::current(),
     };
     let cut = tokio::task::spawn_blocking(move || cutting.run());
-    let fetch = loader.location.read(object, block_sender);
+    let fetch = loader.request.location.read(object, block_sender);
     let (fetched, cut) = tokio::join!(fetch, cut);
     let read = match cut.context("wait for the reading thread")? {
         // It only found its neighbour gone: the neighbour knows why.

@@ -39,10 +39,10 @@ pub struct Sorting<'l> {
 impl<'l> Sorting<'l> {
     pub fn new(loader: &'l Loader<'l>, key: SortKey, job: &TableJob) -> Sorting<'l> {
         let settings = SortSettings {
-            memory_bytes: loader.settings.memory_bytes / 2 / loader.sorts.max(1),
-            jobs: loader.settings.workers,
+            memory_bytes: loader.request.settings.memory_bytes / 2 / loader.sorts.max(1),
+            jobs: loader.request.settings.workers,
             expected_bytes: job.bytes().saturating_mul(EXPANSION),
-            directory: loader.temporary.to_owned(),
+            directory: loader.request.temporary.to_owned(),
         };
         Sorting {
             loader,
@@ -58,7 +58,7 @@ impl<'l> Sorting<'l> {
         let exact = rows.as_slice().to_vec();
         self.loader.buffers.put(rows);
         if let Some(job) = self.sorter.push(exact, row_count)? {
-            while self.running.len() >= self.loader.settings.workers {
+            while self.running.len() >= self.loader.request.settings.workers {
                 self.collect().await?;
             }
             self.start(job);

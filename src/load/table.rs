@@ -35,8 +35,8 @@ pub async fn load_table(
 ) -> Result<TableLoad> {
     let source = job.plan.source.name.clone();
     let outcome = load(loader, job, &progress, connections.count).await;
-    let load =
-        outcome.with_context(|| format!("load source `{source}` into `{}`", loader.database))?;
+    let load = outcome
+        .with_context(|| format!("load source `{source}` into `{}`", loader.request.database))?;
     progress.done.store(true, Ordering::Relaxed);
     Ok(load)
 }
@@ -50,6 +50,7 @@ pub fn connections_of(job: &TableJob, all_bytes: u64, most: usize) -> Connection
             Some(Routing::Leaves(router)) => Some(router.leaves().len()),
             _ => None,
         },
+        keep_order: job.plan.keeps_order(),
     };
     match &job.plan.routing {
         // The server routes: it would not take the rows faster, and never frozen.
@@ -102,13 +103,13 @@ async fn load(
     let alone = is_frozen(job, count);
     let targets = targets(job, alone);
     let streaming = Streaming {
-        server: loader.server,
-        database: loader.database,
+        server: loader.request.server,
+        database: loader.request.database,
         table: source.full_table(),
         targets: &targets,
         objects: &job.objects,
         progress,
-        stall_limit: loader.settings.stall_limit,
+        stall_limit: loader.request.settings.stall_limit,
     };
     let stream_of: Vec<usize> = (0..targets.len()).map(|target| target % count).collect();
     let opening = (0..count).map(|stream| {

@@ -9,7 +9,7 @@ use super::{Prepared, Run};
 use crate::build::{self, TableToVacuum};
 use crate::crashpoint;
 use crate::ledger::Build;
-use crate::load::{Loader, TableJob, TableLoad, frozen_by_load};
+use crate::load::{LoadRequest, Loader, TableJob, TableLoad, frozen_by_load};
 use crate::postgres::Session;
 use crate::problem::Problem;
 use crate::schema::catalog;
@@ -109,16 +109,16 @@ impl Run<'_> {
         self.progress.stage("load");
         let settings = self.place.config.load;
         let connections = self.capacity.connections(settings.connections);
-        let mut loader = Loader::new(
-            &self.place.server,
-            &build.name,
-            self.location,
+        let mut loader = Loader::new(LoadRequest {
+            server: &self.place.server,
+            database: &build.name,
+            location: self.location,
             settings,
             connections,
-            &self.place.config.temporary,
+            temporary: &self.place.config.temporary,
             list_rejects,
-            self.progress,
-        )?;
+            progress: self.progress,
+        })?;
         let loads = loader.load(jobs, &limits.slots, &tell).await?;
         let rows: u64 = loads.iter().map(|load| load.rows).sum();
         let bytes = self.manifest.bytes();

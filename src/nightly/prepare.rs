@@ -15,6 +15,7 @@ use crate::schema::catalog::{self, Catalog};
 use crate::schema::late::{Late, root_of};
 use crate::schema::set_aside::{self, SetAside};
 use crate::schema::{rehearse, tables};
+use crate::sort::Order;
 use anyhow::{Context, Result, anyhow};
 use std::collections::HashMap;
 
@@ -64,11 +65,14 @@ impl Run<'_> {
         for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
             let mut plan = TablePlan::new(source, &known)?;
             plan.ask(&session).await?;
+            let mut looked_at = Vec::new();
             for object in &inputs.objects {
                 let start = self.location.read_start(object, 256 << 10).await?;
-                object::peek_header(&plan, &object.key, &start)
+                let order = object::peek(&plan, &object.key, &start)
                     .with_context(|| format!("look at the header of `{}`", object.key))?;
+                looked_at.extend(order);
             }
+            plan.in_order = !looked_at.is_empty() && looked_at.iter().all(Order::is_sorted);
             jobs.push(TableJob {
                 plan,
                 objects: inputs.objects.clone(),

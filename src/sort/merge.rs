@@ -275,8 +275,8 @@ fn check_rows(came: u64, expected: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows_for_tests::Rows;
     use super::super::run::sort_run;
-    use super::super::testing::Rows;
     use super::*;
     use proptest::prelude::*;
 

@@ -11,10 +11,10 @@
 mod key;
 mod merge;
 mod order;
+#[cfg(test)]
+mod rows_for_tests;
 mod run;
 mod spill;
-#[cfg(test)]
-mod testing;
 
 pub use key::{KeyError, SortKey};
 pub use merge::Merge;
@@ -286,7 +286,7 @@ impl RunJob {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::Rows;
+    use super::rows_for_tests::Rows;
     use super::*;
     use proptest::prelude::*;
 

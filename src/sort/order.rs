@@ -103,7 +103,7 @@ impl fmt::Display for Order {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{numbers, rows_of};
+    use super::super::rows_for_tests::{numbers, rows_of};
     use super::*;
     use proptest::prelude::*;
 

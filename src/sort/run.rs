@@ -231,7 +231,7 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Rows, numbers, rows_of};
+    use super::super::rows_for_tests::{Rows, numbers, rows_of};
     use super::*;
     use proptest::prelude::*;
 

@@ -35,5 +35,6 @@ mod schedule;
 mod schema;
 mod serial;
 mod signals;
+mod streams;
 mod support;
 mod timings;

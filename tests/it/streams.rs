@@ -1,0 +1,210 @@
+//! Tables that several connections load, leaves of partitioned ones, and rows sorted on the way.
+
+use crate::support::Project;
+use std::fmt::Write;
+
+/// A project with the table `item` and room for two connections.
+fn project(name: &str, tables: &str, more: &str) -> Project {
+    let source = format!("table = \"item\"\nfiles = \"items*\"\n{more}");
+    let mut project = Project::with_schema(name, tables, &source);
+    for (variable, value) in [
+        ("OVERNIGHT_SERVER_CORES", "2"),
+        ("OVERNIGHT_CONNECTIONS", "2"),
+    ] {
+        project.env.push((variable.into(), value.into()));
+    }
+    project
+}
+
+/// Records of `id,name,price`, in an order that jumps about.
+fn records(from: usize, count: usize, filler: &str) -> String {
+    let mut text = String::from("id,name,price\n");
+    for at in 0..count {
+        // 7919 is prime to every count that is used here.
+        let id = from + at * 7919 % count;
+        writeln!(
+            text,
+            "{id},name {id} {filler},{}.{:02}",
+            id % 1000,
+            id % 100
+        )
+        .unwrap();
+    }
+    text
+}
+
+const COLUMNS: &str = "id integer not null, name text not null, price numeric(8,2)";
+
+/// The report's entry for the table.
+fn table(ended: &serde_json::Value) -> serde_json::Value {
+    ended["datasets"][0]["tables"][0].clone()
+}
+
+fn run_json(project: &Project) -> serde_json::Value {
+    project
+        .overnight(&["run", &project.name, "--json"])
+        .code(0)
+        .json()
+}
+
+/// Count, sum and a digest of all rows.
+const CONTENTS: &str = "select count(*) || ' ' || sum(id) || ' ' || sum(price) || ' ' || count(distinct name) from item";
+
+fn contents(count: usize) -> String {
+    let ids = || 0..count;
+    let cents: usize = ids().map(|id| id % 1000 * 100 + id % 100).sum();
+    let sum: usize = ids().sum();
+    format!("{count} {sum} {}.{:02} {count}", cents / 100, cents % 100)
+}
+
+/// Tables that are not frozen and marked visible to the last page.
+const UNFROZEN: &str = "select coalesce(string_agg(relname, ' '), 'none') from pg_class
+     where relkind = 'r' and relnamespace = 'public'::regnamespace
+       and (relallvisible < pg_relation_size(oid) / 8192 or age(relfrozenxid) > 1000)";
+
+#[test]
+fn several_connections_load_one_big_table_and_lose_nothing() {
+    let tables = format!("create table item ({COLUMNS}, primary key (id));\n");
+    let project = project("streams_several", &tables, "");
+    // Two objects of 17 MiB each: together more than one connection is good for.
+    let half = 45_000;
+    let filler = "x".repeat(380);
+    project.input("items_1.csv", records(0, half, &filler));
+    project.input("items_2.csv", records(half, half, &filler));
+    let report = table(&run_json(&project));
+    assert_eq!(report["timing"]["streams"], 2, "{report}");
+    assert_eq!(project.service(CONTENTS), contents(2 * half));
+    assert_eq!(project.cluster().one(&project.name, UNFROZEN), "none");
+    let receipt = "select rows_loaded from overnight.loaded where table_name = 'item'";
+    let receipt = project.cluster().one(&project.name, receipt);
+    assert_eq!(receipt, (2 * half).to_string());
+    // What the server refuses is placed, whichever connection sent it.
+    project.sql(
+        "schema/020_item.sql",
+        "alter table item add constraint small check (id < 60000);\n",
+    );
+    project.refuses(1, &["items_2.csv` record ", "constraint `small`"]);
+    assert_eq!(project.service(CONTENTS), contents(2 * half));
+}
+
+#[test]
+fn leaves_are_loaded_frozen_and_side_by_side() {
+    let leaves: String = (0..5)
+        .map(|n| {
+            format!("create table item_{n} partition of item for values with (modulus 5, remainder {n});\n")
+        })
+        .collect();
+    let tables = format!(
+        "create table item ({COLUMNS}, primary key (id)) partition by hash (id);\n{leaves}
+         create index item_name on item (name);\n"
+    );
+    let project = project("streams_leaves", &tables, "");
+    let count = 30_000;
+    project.input(
+        "items.csv",
+        records(0, count, "of some length for a megabyte of it"),
+    );
+    let report = table(&run_json(&project));
+    assert_eq!(report["timing"]["streams"], 2, "{report}");
+    assert_eq!(project.service(CONTENTS), contents(count));
+    let filled = "select count(distinct tableoid) from item";
+    assert_eq!(project.service(filled), "5");
+    assert_eq!(project.cluster().one(&project.name, UNFROZEN), "none");
+}
+
+#[test]
+fn a_row_that_a_leaf_refuses_is_placed_at_its_record() {
+    let tables = format!("create table item ({COLUMNS}) partition by list ((id)) ;\n");
+    // An expression in the key: the server routes. Then a plain key: we do.
+    for (number, key) in ["(price + 0)", "price"].iter().enumerate() {
+        let tables = tables.replace("list ((id))", &format!("range ({key})"));
+        let tables = format!(
+            "{tables}create table item_low partition of item for values from (minvalue) to (500);
+             create table item_high partition of item for values from (500) to (maxvalue);
+             alter table item add constraint canary check (name <> 'canary');\n"
+        );
+        let project = project(&format!("streams_refused_{number}"), &tables, "");
+        let mut text = records(0, 30_000, "of some length for a megabyte of it");
+        // Every record before it is whole, and leaves alternate.
+        text += "30000,canary,499.00\n30001,fine,700.00\n";
+        project.input("items.csv", text);
+        let ended = project.refuses(
+            1,
+            &[
+                "`streams_refused_",
+                "items.csv` record 30,001",
+                "constraint `canary`",
+            ],
+        );
+        assert!(!ended.stderr.contains("499"), "{}", ended.stderr);
+    }
+}
+
+/// Rows in the heap that belong before the one in front of them.
+const DESCENTS: &str = "select count(*) from (select id, lag(id) over (order by ctid) as before from item) r where id < before";
+
+#[test]
+fn order_by_sorts_the_rows_in_little_memory() {
+    let tables = format!("create table item ({COLUMNS}, primary key (id));\n");
+    let mut project = project("streams_sorted", &tables, "order_by = [\"id\"]\n");
+    project.env.push(("OVERNIGHT_MEMORY".into(), "2MiB".into()));
+    project.env.push(("OVERNIGHT_CHUNK".into(), "16KiB".into()));
+    let count = 60_000;
+    let text = records(0, count, "of some length");
+    let (first, second) = text.split_at(text[..text.len() / 2].rfind('\n').unwrap() + 1);
+    project.input("items_1.csv", first);
+    project.input("items_2.csv", format!("id,name,price\n{second}"));
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    project.env.push(("OVERNIGHT_TEMPORARY".into(), place));
+    let report = table(&run_json(&project));
+    assert_eq!(report["order"]["sorted"], true, "{report}");
+    assert_eq!(report["order"]["columns"], serde_json::json!(["id"]));
+    assert!(
+        report["order"]["descents"].as_u64() > Some(5_000),
+        "{report}"
+    );
+    assert_eq!(project.service(CONTENTS), contents(count));
+    assert_eq!(project.service(DESCENTS), "0");
+    // Nothing is left in the folder, and nothing was visible there.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn rows_that_do_not_come_in_key_order_are_reported() {
+    let tables = format!("create table item ({COLUMNS}, primary key (id));\n");
+    let project = project("streams_order", &tables, "");
+    project.input("items.csv", records(0, 20_000, "of some length"));
+    let report = table(&run_json(&project));
+    assert_eq!(report["order"]["columns"], serde_json::json!(["id"]));
+    assert_eq!(report["order"]["sorted"], false);
+    let descents = report["order"]["descents"].as_u64().unwrap();
+    let looked_at = report["order"]["looked_at"].as_u64().unwrap();
+    assert!(descents > 100 && looked_at > descents, "{report}");
+
+    let mut text = String::from("id,name,price\n");
+    for id in 0..20_000 {
+        writeln!(text, "{id},name {id},1.00").unwrap();
+    }
+    project.input("items.csv", text);
+    let report = table(&run_json(&project));
+    assert_eq!(report["order"]["descents"], 0, "{report}");
+}
+
+#[test]
+fn an_order_that_cannot_be_is_refused_before_the_load() {
+    let tables = format!("create table item ({COLUMNS}, tags json);\n");
+    for (name, order_by, says) in [
+        ("streams_no_column", "nothing", "names the column `nothing`"),
+        (
+            "streams_no_order",
+            "tags",
+            "rows cannot be sorted by type `json`",
+        ),
+    ] {
+        let more = format!("order_by = [\"{order_by}\"]\n");
+        let project = project(name, &tables, &more);
+        project.input("items.csv", "id,name,price,tags\n1,a,1.00,{}\n");
+        project.refuses(2, &[says]);
+    }
+}
