@@ -327,7 +327,7 @@ impl Config {
         if server_memory.is_some_and(|bytes| bytes < 256 << 20) {
             bail!(Problem::usage("server_memory must be at least 256MiB"));
         }
-        let memory_bytes = size("memory", settings.memory, 64 << 20)?;
+        let memory_bytes = size("memory", settings.memory, 48 << 20)?;
         let chunk_bytes = size("chunk", settings.chunk, 256 << 10)?;
         if chunk_bytes > 64 << 20 || chunk_bytes == 0 {
             bail!(Problem::usage("chunk must lie between 1B and 64MiB"));

@@ -187,13 +187,13 @@ pub(super) fn parse_with(
                 Err(why) => {
                     let record = records.records - 1;
                     // Without quoting a record ends with the line.
-                    let ended = records.lines - u64::from(records.at_line_end());
+                    let ended = records.line_ends - u64::from(records.at_line_end);
                     parsed.reject((record, ended, byte as u64), why);
                 }
             }
         }
         parsed.records = records.records;
-        parsed.lines = records.lines;
+        parsed.lines = records.line_ends;
     } else {
         let mut cutter = Cutter::new(chunk, &plan.dialect);
         let mut fields = Fields::default();

@@ -33,6 +33,8 @@ pub(super) struct RowEncoder<'p> {
     /// The chunk's text needs no decoding and holds no NUL.
     as_it_is: bool,
     columns: Vec<QuickColumn<'p>>,
+    /// The columns are the first fields, one after the other.
+    in_order: bool,
     scratch: &'p mut RowScratch,
 }
 
@@ -43,13 +45,6 @@ struct QuickColumn<'p> {
     /// A field of less than so many bytes may be a null.
     null_below: usize,
     plan: &'p ColumnPlan,
-}
-
-impl QuickColumn<'_> {
-    #[inline(always)]
-    fn maybe_null(&self, length: usize) -> bool {
-        length < self.null_below
-    }
 }
 
 impl<'p> RowEncoder<'p> {
@@ -64,7 +59,8 @@ impl<'p> RowEncoder<'p> {
             null_below: column.nulls.longest().map_or(0, |longest| longest + 1),
             plan: column,
         });
-        let columns = columns.collect();
+        let columns: Vec<QuickColumn> = columns.collect();
+        let mut places = columns.iter().enumerate();
         scratch
             .memories
             .resize_with(precisions.len(), Memory::default);
@@ -72,6 +68,7 @@ impl<'p> RowEncoder<'p> {
         RowEncoder {
             plan,
             as_it_is,
+            in_order: places.all(|(place, column)| column.field == place),
             columns,
             scratch,
         }
@@ -84,7 +81,11 @@ impl<'p> RowEncoder<'p> {
         fields: PlainFields,
         out: &mut RowBuffer,
     ) -> Result<(), Refused> {
-        match self.quick(fields, out.room()) {
+        let written = match self.in_order {
+            true => self.quick::<true>(fields, out.room()),
+            false => self.quick::<false>(fields, out.room()),
+        };
+        match written {
             Some(written) => {
                 out.wrote(written);
                 Ok(())
@@ -93,15 +94,28 @@ impl<'p> RowEncoder<'p> {
         }
     }
 
-    /// Writes the row, if all its values are everyday ones, and returns its length.
+    /// Writes the row, if all its values are everyday ones, and returns its length. `IN_ORDER`: the
+    /// columns are the first fields, one after the other.
     #[inline(always)]
-    fn quick(&mut self, fields: PlainFields, out: &mut [u8]) -> Option<usize> {
+    fn quick<const IN_ORDER: bool>(
+        &mut self,
+        fields: PlainFields,
+        out: &mut [u8],
+    ) -> Option<usize> {
         *out.first_chunk_mut()? = (self.columns.len() as i16).to_be_bytes();
         let mut at = 2;
+        let mut next = fields.start;
+        let mut ends = fields.ends.iter();
         for column in &self.columns {
-            let (window, length) = fields.window(column.field)?;
+            let (start, end) = match IN_ORDER {
+                true => (next, *ends.next()? as usize),
+                false => fields.place(column.field)?,
+            };
+            next = end + 1;
+            let window = fields.bytes.get(start..)?;
+            let length = end.wrapping_sub(start);
             let out = out.get_mut(at..)?;
-            at += if column.maybe_null(length) && column.plan.nulls.contains(window.get(..length)?)
+            at += if length < column.null_below && column.plan.nulls.contains(window.get(..length)?)
             {
                 if column.plan.not_null {
                     return None;

@@ -65,7 +65,9 @@ const UNFROZEN: &str = "select coalesce(string_agg(relname, ' '), 'none') from p
 #[test]
 fn several_connections_load_one_big_table_and_lose_nothing() {
     let tables = format!("create table item ({COLUMNS}, primary key (id));\n");
-    let project = project("streams_several", &tables, "");
+    let mut project = project("streams_several", &tables, "");
+    // So many workers that both objects are read at once.
+    project.env.push(("OVERNIGHT_WORKERS".into(), "8".into()));
     // Two objects of 17 MiB each: together more than one connection is good for.
     let half = 45_000;
     let filler = "x".repeat(380);
@@ -207,4 +209,52 @@ fn an_order_that_cannot_be_is_refused_before_the_load() {
         project.input("items.csv", "id,name,price,tags\n1,a,1.00,{}\n");
         project.refuses(2, &[says]);
     }
+}
+
+#[test]
+fn rows_and_rejects_are_the_same_whatever_runs_side_by_side() {
+    let tables = format!(
+        "create table item ({COLUMNS}, primary key (id)) partition by range (id);
+         create table item_a partition of item for values from (0) to (9000);
+         create table item_b partition of item for values from (9000) to (20000);
+         create table item_c partition of item for values from (20000) to (29000);\n"
+    );
+    let expect = "[expect]\nrejects = { max = \"20%\" }\n";
+    let mut project = project("streams_serial", &tables, expect);
+    // The last thousand ids have no partition, and every 500th price is no number.
+    for (file, from) in [(1, 0), (2, 10_000), (3, 20_000)] {
+        let text = records(from, 10_000, "of some length for a megabyte of it");
+        let text = text.replace(",500.00", ",five hundred");
+        project.input(&format!("items_{file}.csv"), text);
+    }
+    let mut seen = Vec::new();
+    for (workers, connections, chunk) in
+        [("1", "1", "1MiB"), ("8", "3", "4KiB"), ("3", "2", "64KiB")]
+    {
+        project
+            .env
+            .retain(|(name, _)| name != "OVERNIGHT_CONNECTIONS");
+        for (name, value) in [
+            ("OVERNIGHT_WORKERS", workers),
+            ("OVERNIGHT_CONNECTIONS", connections),
+            ("OVERNIGHT_CHUNK", chunk),
+        ] {
+            project.env.push((name.into(), value.into()));
+        }
+        let ended = project.overnight(&["run", &project.name, "--json", "--force"]);
+        let report = table(&ended.code(0).json());
+        assert_eq!(report["timing"]["streams"].to_string(), connections);
+        let ask = |sql: &str| project.cluster().one(&project.name, sql);
+        let rows = ask("select count(*) || ' ' || sum(hashtextextended(i::text, 0)) from item i");
+        let rejects = ask(
+            "select string_agg(concat_ws(' ', key, record, line, byte, column_name, reason), E'\n' order by key, record)
+             from overnight.reject",
+        );
+        let nowhere = rejects.matches("none of `public.item` takes it").count();
+        let no_number = rejects.matches("price").count();
+        assert_eq!((nowhere, no_number), (1000 - 1, 30), "{rejects}");
+        seen.push((rows, rejects));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[2]);
 }
