@@ -16,10 +16,14 @@ pub(super) struct RowBuffer {
 const ROOM: usize = 64 << 10;
 
 impl RowBuffer {
-    /// Takes memory to use, and makes it as large as it will probably have to be.
+    /// Takes memory to use, and makes it as large as it will probably have to be: a little more than
+    /// the rows that were in it, or `expected` bytes. Only what was not written before is zeroed.
     pub(super) fn new(mut memory: Vec<u8>, expected: usize) -> RowBuffer {
-        memory.reserve(expected.saturating_sub(memory.len()));
-        memory.resize(memory.capacity(), 0);
+        let wanted = match memory.len() {
+            0 => expected,
+            before => before + before / 8 + ROOM,
+        };
+        memory.resize(wanted, 0);
         RowBuffer {
             bytes: memory,
             length: 0,
