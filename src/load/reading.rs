@@ -139,7 +139,7 @@ impl<'l> Reading<'l> {
             .as_ref()
             .map(|watched| &watched.columns);
         if let Some(sorting) = self.sorting.take() {
-            let report = sorting.finish(self.router.as_deref(), &self.deal, &mut self.load.timing);
+            let report = sorting.finish(self.router.as_ref(), &self.deal, &mut self.load.timing);
             order = report.await?.order;
             columns = Some(&self.job.plan.source.order_by);
         }

@@ -5,6 +5,7 @@
 //! read; they are merged on one blocking thread while the server takes the rows.
 
 use super::batch::{Batch, Origin, Records};
+use super::buffers::Buffers;
 use super::encoded::split;
 use super::object::Stopped;
 use super::reading::Deal;
@@ -16,6 +17,7 @@ use crate::sort::{RunJob, SortKey, SortReport, SortSettings, SortedRun, Sorter};
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -85,7 +87,7 @@ impl<'l> Sorting<'l> {
     /// Sorts what is left, and deals all rows in their order.
     pub async fn finish(
         mut self,
-        router: Option<&Router>,
+        router: Option<&Arc<Router>>,
         deal: &Deal,
         timing: &mut TableTiming,
     ) -> Result<SortReport> {
@@ -98,47 +100,31 @@ impl<'l> Sorting<'l> {
         timing.sort_cpu_s = Some(self.spent.as_secs_f64());
         let (sender, mut merged) = mpsc::channel(BATCHES_WAITING);
         let (sorter, buffers) = (self.sorter, self.loader.buffers.clone());
+        let router = router.cloned();
         let merging = tokio::task::spawn_blocking(move || -> Result<SortReport> {
             let (mut merge, report) = sorter.merge(BATCH_BYTES)?;
-            while let Some(batch) = merge.next(buffers.take())? {
-                sender.blocking_send(batch).map_err(|_| anyhow!(Stopped))?;
+            while let Some((rows, row_count)) = merge.next(buffers.take())? {
+                for piece in pieces(rows, row_count, router.as_deref(), &buffers)? {
+                    sender.blocking_send(piece).map_err(|_| anyhow!(Stopped))?;
+                }
             }
             Ok(report)
         });
         let buffers = &self.loader.buffers;
         let dealing = async {
-            while let Some((rows, row_count)) = merged.recv().await {
-                let pieces = match router {
-                    None => vec![(0, rows, row_count)],
-                    Some(router) => {
-                        let (taken, nowhere) = split(&rows, router, &[]);
-                        if !nowhere.is_empty() {
-                            bail!("a sorted row belongs to no partition any more");
-                        }
-                        buffers.put(rows);
-                        let taken = taken.into_iter().enumerate();
-                        taken
-                            .map(|(target, taken)| (target, taken.rows, taken.records.len() as u64))
-                            .collect()
-                    }
+            while let Some((target, rows, row_count)) = merged.recv().await {
+                let batch = Batch {
+                    target,
+                    rows: buffers.lend(rows),
+                    row_count,
+                    origin: Origin {
+                        object: 0,
+                        first_record: 0,
+                        records: Records::Unknown,
+                    },
+                    share: None,
                 };
-                for (target, rows, row_count) in pieces {
-                    if row_count == 0 {
-                        continue;
-                    }
-                    let batch = Batch {
-                        target,
-                        rows: buffers.lend(rows),
-                        row_count,
-                        origin: Origin {
-                            object: 0,
-                            first_record: 0,
-                            records: Records::Unknown,
-                        },
-                        share: None,
-                    };
-                    deal.send(batch).await?;
-                }
+                deal.send(batch).await?;
             }
             Ok(())
         };
@@ -151,4 +137,26 @@ impl<'l> Sorting<'l> {
             Ok(()) => merged,
         }
     }
+}
+
+/// Sorted rows by their targets: index, rows, how many.
+fn pieces(
+    rows: Vec<u8>,
+    row_count: u64,
+    router: Option<&Router>,
+    buffers: &Buffers,
+) -> Result<Vec<(usize, Vec<u8>, u64)>> {
+    let Some(router) = router else {
+        return Ok(vec![(0, rows, row_count)]);
+    };
+    let (taken, nowhere) = split(&rows, router, &[]);
+    if !nowhere.is_empty() {
+        bail!("a sorted row belongs to no partition any more");
+    }
+    buffers.put(rows);
+    let taken = taken.into_iter().enumerate();
+    Ok(taken
+        .map(|(target, taken)| (target, taken.rows, taken.records.len() as u64))
+        .filter(|(_, _, row_count)| *row_count > 0)
+        .collect())
 }

@@ -111,6 +111,9 @@ async fn load(
         progress,
         stall_limit: loader.request.settings.stall_limit,
     };
+    if !alone {
+        empty(loader, &streaming).await?;
+    }
     let stream_of: Vec<usize> = (0..targets.len()).map(|target| target % count).collect();
     let opening = (0..count).map(|stream| {
         let own =
@@ -158,6 +161,22 @@ async fn load(
     timing.seconds = began.elapsed().as_secs_f64();
     join_all(streams.into_iter().map(|stream| stream.session.close())).await;
     Ok(load)
+}
+
+/// Empties a table that no stream may truncate for itself: whatever schema files have put into a
+/// table that a source fills is not part of its load.
+async fn empty(loader: &Loader<'_>, streaming: &Streaming<'_>) -> Result<()> {
+    let purpose = format!("empty {}", streaming.table);
+    let server = loader.request.server;
+    let session = server.connect(streaming.database, &purpose).await?;
+    for target in streaming.targets {
+        session
+            .batch_execute(&format!("truncate {}", target.table))
+            .await
+            .with_context(|| format!("empty {}", streaming.table))?;
+    }
+    session.close().await;
+    Ok(())
 }
 
 /// The receipt goes with the first stream, which commits last.

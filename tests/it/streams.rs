@@ -258,3 +258,24 @@ fn rows_and_rejects_are_the_same_whatever_runs_side_by_side() {
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
 }
+
+#[test]
+fn what_a_schema_file_put_into_a_loaded_table_is_not_in_the_build() {
+    // Through the parent, and sorted into leaves: neither connection truncates for itself alone.
+    for (number, key) in ["(id + 0)", "id"].iter().enumerate() {
+        let tables = format!(
+            "create table item ({COLUMNS}) partition by range ({key});
+             create table item_low partition of item for values from (minvalue) to (500);
+             create table item_high partition of item for values from (500) to (maxvalue);
+             insert into item values (-1, 'seed', 1.00), (700, 'seed', 1.00);\n"
+        );
+        let name = format!("streams_seed_{number}");
+        let project = project(&name, &tables, "order_by = [\"id\"]\n");
+        project.input("items.csv", records(0, 1_000, "of some length"));
+        run_json(&project);
+        assert_eq!(project.service(CONTENTS), contents(1_000));
+        let by_leaf = "select string_agg(n::text, ' ' order by n) from
+                       (select count(*) n from item group by tableoid) l";
+        assert_eq!(project.service(by_leaf), "500 500");
+    }
+}
