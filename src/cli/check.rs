@@ -1,31 +1,60 @@
-//! `overnight check`: the configuration, without a server.
+//! `overnight check`: the configuration, and with `--files` the raw files, without a server.
 
+use super::reject_file::RejectFile;
 use super::{Desk, output, worse};
-use crate::operation::check::check;
+use crate::load::{DryLoad, TableLoad};
+use crate::operation::check::{Checked, check};
+use crate::operation::check_files::check_files;
 use crate::postgres::error::explain_chain;
-use crate::problem::{Status, hint_of, status_of};
-use anyhow::Result;
-use serde_json::json;
+use crate::problem::{Problem, Status, hint_of, status_of};
+use crate::units::grouped;
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Default: every dataset of the project
     dataset: Option<String>,
+    /// Read the raw files too, and say what would be loaded and rejected
+    #[arg(long)]
+    files: bool,
+    /// Read the raw files in parallel and serially, and compare rows and rejects
+    #[arg(long)]
+    self_check: bool,
+    /// Write every reject with its place to this CSV file
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
 }
 
-pub fn exec(args: &Args, desk: &Desk) -> Result<u8> {
+pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
+    let files = args.files || args.self_check;
+    if args.rejects.is_some() && !files {
+        bail!(Problem::usage(
+            "`--rejects` lists what `--files` finds: say both"
+        ));
+    }
+    let mut rejects = RejectFile::create(args.rejects.as_deref())?;
     let mut worst = None;
     let mut results = Vec::new();
     for checked in check(&desk.config.project, args.dataset.as_deref())? {
-        match checked {
+        let outcome = match checked {
             Ok(checked) => {
-                if !desk.json {
-                    output::line(&format!(
+                say(
+                    desk,
+                    &format!(
                         "{}: {} sources and {} SQL files are well-formed",
                         checked.dataset, checked.sources, checked.sql_files
-                    ))?;
-                }
-                results.push(json!({"ok": true, "dataset": checked.dataset, "sources": checked.sources, "sql_files": checked.sql_files}));
+                    ),
+                )?;
+                read_files(args, desk, checked, files, &mut rejects).await
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok((result, status)) => {
+                results.push(result);
+                worst = status.map(|status| worse(worst, status)).or(worst);
             }
             Err(error) => {
                 output::error(&explain_chain(&error), hint_of(&error));
@@ -34,8 +63,123 @@ pub fn exec(args: &Args, desk: &Desk) -> Result<u8> {
             }
         }
     }
+    rejects.finish()?;
     if desk.json {
         output::json(&json!({ "datasets": results }))?;
     }
     Ok(worst.map_or(0, |status: Status| status as u8))
+}
+
+fn say(desk: &Desk, line: &str) -> Result<()> {
+    match desk.json {
+        true => Ok(()),
+        false => output::line(line),
+    }
+}
+
+/// The files of one dataset; also says how bad it is.
+async fn read_files(
+    args: &Args,
+    desk: &Desk,
+    checked: Checked,
+    files: bool,
+    rejects: &mut RejectFile,
+) -> Result<(Value, Option<Status>)> {
+    let mut result = json!({"ok": true, "dataset": checked.dataset, "sources": checked.sources, "sql_files": checked.sql_files});
+    if !files {
+        return Ok((result, None));
+    }
+    let found = check_files(&desk.config, &checked.dataset, args.self_check).await?;
+    let mut worst = None;
+    let mut rows = Vec::new();
+    let mut listed = Vec::new();
+    for source in &found.sources {
+        match source {
+            Ok(dry) => {
+                rejects.write(dry.load.rejects.iter())?;
+                let status = within_budget(dry, desk, &checked.dataset)?;
+                worst = status.map(|status| worse(worst, status)).or(worst);
+                rows.push(row(&dry.load));
+                listed.push(json!({"load": dry.load, "rejects": dry.load.rejects, "digest": dry.digest, "within_budget": status.is_none()}));
+            }
+            Err(error) => {
+                output::error(&explain_chain(error), hint_of(error));
+                listed.push(json!({"error": explain_chain(error)}));
+                worst = Some(worse(worst, status_of(error)));
+            }
+        }
+    }
+    if !rows.is_empty() {
+        let heads = [
+            "source",
+            "table",
+            "files",
+            "records",
+            "would load",
+            "rejects",
+            "skipped",
+        ];
+        say(desk, &output::table(&heads, &rows))?;
+    }
+    let loads = found.sources.iter().flatten();
+    for (kind, count) in by_kind(loads.flat_map(|dry| &dry.load.rejects)) {
+        say(desk, &format!("{count:>7}  {kind}"))?;
+    }
+    for note in &found.notes {
+        output::message(note);
+    }
+    result["ok"] = json!(worst.is_none());
+    result["files"] = json!(listed);
+    result["notes"] = json!(found.notes);
+    Ok((result, worst))
+}
+
+/// Shows the first reject of a source that has any, and the status if there are too many.
+fn within_budget(dry: &DryLoad, desk: &Desk, dataset: &str) -> Result<Option<Status>> {
+    let rejected: u64 = dry.load.inputs.iter().map(|input| input.rejected).sum();
+    let read: u64 = dry.load.inputs.iter().map(|input| input.records_read).sum();
+    let dataset = desk.dataset(dataset)?;
+    let mut sources = dataset.sources.iter();
+    let source = sources.find(|source| source.name == dry.load.source);
+    let allowed = source.is_none_or(|source| source.expect.rejects.allows(rejected, read));
+    if let (Some(first), Some(source)) = (dry.load.rejects.first(), source) {
+        output::message(&format!(
+            "source `{}`: {} of {} records rejected, the budget is {}; the first: {first}",
+            source.name,
+            grouped(rejected),
+            grouped(read),
+            source.expect.rejects.describe()
+        ));
+    }
+    Ok((!allowed).then_some(Status::Refused))
+}
+
+fn row(load: &TableLoad) -> Vec<String> {
+    let sum = |of: fn(&crate::load::InputCount) -> u64| load.inputs.iter().map(of).sum::<u64>();
+    vec![
+        load.source.clone(),
+        load.table.clone(),
+        load.inputs.len().to_string(),
+        grouped(sum(|input| input.records_read)),
+        grouped(load.rows),
+        grouped(sum(|input| input.rejected)),
+        grouped(sum(|input| input.skipped)),
+    ]
+}
+
+/// Rejects by source, column and kind of fault, most of them first.
+fn by_kind<'r>(
+    rejects: impl Iterator<Item = &'r crate::load::PlacedReject>,
+) -> Vec<(String, usize)> {
+    let mut kinds = std::collections::BTreeMap::new();
+    for reject in rejects {
+        let kind = match &reject.column {
+            Some(column) => format!("{}, column `{column}`: {}", reject.source, reject.reason),
+            None => format!("{}: {}", reject.source, reject.reason),
+        };
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    kinds
 }

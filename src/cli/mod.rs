@@ -9,6 +9,7 @@ mod interrupt;
 mod log;
 mod output;
 mod plan;
+mod reject_file;
 mod retire;
 mod rotate;
 mod run;
@@ -89,7 +90,7 @@ enum Command {
     Retire(retire::Args),
     /// A connection URL for the alias
     Url(url::Args),
-    /// Check the configuration, without a server
+    /// Check the configuration, and with --files the raw files, without a server
     Check(check::Args),
     /// The embedded server
     Server(server::Args),
@@ -175,7 +176,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Builds(args) => builds::exec(args, &desk).await,
             Command::Retire(args) => retire::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
-            Command::Check(args) => check::exec(args, &desk),
+            Command::Check(args) => check::exec(args, &desk).await,
             Command::Server(_) => Ok(0),
         }
     });

@@ -1,18 +1,19 @@
 //! `overnight run`: the nightly job.
 
 use super::interrupt::{Ended, guarded};
+use super::reject_file::RejectFile;
 use super::screen::Watch;
 use super::{Desk, env, output, worse};
 use crate::dataset::Dataset;
 use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report};
 use crate::postgres::error::explain_chain;
-use crate::problem::{Problem, Status, hint_of, status_of};
+use crate::problem::{Status, hint_of, status_of};
 use crate::progress::{Progress, StageTime};
 use crate::units::{Bytes, grouped};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
@@ -232,47 +233,4 @@ fn stage(stage: &StageTime) -> Vec<String> {
         ),
         or_empty(stage.sessions.map(|sessions| sessions.to_string())),
     ]
-}
-
-/// The file of `--rejects`.
-struct RejectFile {
-    writer: Option<csv::Writer<std::fs::File>>,
-}
-
-impl RejectFile {
-    fn create(path: Option<&Path>) -> Result<RejectFile> {
-        let writer = match path {
-            Some(path) => {
-                let create = || Problem::usage(format!("create `{}`", path.display()));
-                let file = std::fs::File::create(path).with_context(create)?;
-                let mut writer = csv::WriterBuilder::new()
-                    .has_headers(false)
-                    .from_writer(file);
-                // Also above an empty list, so that a reader always finds the columns.
-                writer
-                    .write_record(PlacedReject::FIELDS)
-                    .with_context(create)?;
-                Some(writer)
-            }
-            None => None,
-        };
-        Ok(RejectFile { writer })
-    }
-
-    fn write<'a>(&mut self, rejects: impl Iterator<Item = &'a PlacedReject>) -> Result<()> {
-        let Some(writer) = &mut self.writer else {
-            return Ok(());
-        };
-        for reject in rejects {
-            writer.serialize(reject).context("write the rejects")?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        match &mut self.writer {
-            Some(writer) => writer.flush().context("write the rejects"),
-            None => Ok(()),
-        }
-    }
 }

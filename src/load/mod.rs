@@ -13,6 +13,7 @@ pub mod budget;
 mod buffers;
 pub mod connections;
 mod copy;
+mod dry;
 mod encoded;
 pub mod object;
 pub mod plan;
@@ -27,6 +28,7 @@ pub mod workers;
 
 use crate::capacity::Slots;
 use crate::config::LoadSettings;
+use crate::dataset::Source;
 use crate::fetch::s3::{PART_BYTES, PARTS_IN_FLIGHT};
 use crate::fetch::{BLOCK_BYTES, Location, RawObject};
 use crate::postgres::Server;
@@ -42,6 +44,7 @@ use timing::TableTiming;
 use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
+pub use dry::DryLoad;
 pub use rejects::{PlacedReject, RejectsOverBudget};
 pub use table::{connections_of, frozen_by_load};
 
@@ -91,6 +94,21 @@ pub struct TableLoad {
     pub rejects: Vec<PlacedReject>,
 }
 
+impl TableLoad {
+    /// Nothing was read yet.
+    fn begin(source: &Source) -> TableLoad {
+        TableLoad {
+            source: source.name.clone(),
+            table: source.full_table(),
+            rows: 0,
+            inputs: Vec::new(),
+            timing: TableTiming::default(),
+            order: None,
+            rejects: Vec::new(),
+        }
+    }
+}
+
 /// How the rows of a table came, by its primary key or, where `order_by` sorts, by that.
 #[derive(Debug, Clone, Serialize)]
 pub struct RowOrder {
@@ -120,9 +138,6 @@ pub struct InputCount {
 
 /// What somebody asks a load for.
 pub struct LoadRequest<'r> {
-    pub server: &'r Server,
-    /// Name of the build's database.
-    pub database: &'r str,
     pub location: &'r Location,
     pub settings: LoadSettings,
     /// Most connections over all tables.
@@ -132,6 +147,14 @@ pub struct LoadRequest<'r> {
     /// Go on after the first reject even without a budget, to list all of them.
     pub list_rejects: bool,
     pub progress: &'r Progress,
+}
+
+/// The build that the rows go into.
+#[derive(Clone, Copy)]
+pub struct Destination<'d> {
+    pub server: &'d Server,
+    /// Name of the build's database.
+    pub database: &'d str,
 }
 
 /// What all tables of one build share.
@@ -173,6 +196,7 @@ impl<'r> Loader<'r> {
     /// are committed.
     pub async fn load(
         &mut self,
+        destination: Destination<'_>,
         mut jobs: Vec<TableJob>,
         slots: &Slots,
         loaded: &UnboundedSender<u32>,
@@ -202,7 +226,8 @@ impl<'r> Loader<'r> {
                     if connections.count == 1 { "" } else { "s" },
                     connections.reason
                 );
-                let load = table::load_table(this, &job, progress, &connections).await?;
+                let load = table::load_table(this, destination, &job, progress, &connections);
+                let load = load.await?;
                 drop(slot);
                 // Nobody listens any more after an error of theirs.
                 let _ = loaded.send(job.plan.table_oid);

@@ -9,8 +9,7 @@ use super::connections::{Connections, Sizes, connections};
 use super::object::Stopped;
 use super::reading::{Deal, Reading};
 use super::stream::{Feed, Stream, Streaming, Target};
-use super::timing::TableTiming;
-use super::{Loader, TableJob, TableLoad, receipt, rejects};
+use super::{Destination, Loader, TableJob, TableLoad, receipt, rejects};
 use crate::crashpoint;
 use crate::postgres::quote_ident;
 use crate::progress::TableProgress;
@@ -29,14 +28,15 @@ const BATCHES_WAITING: usize = 2;
 /// Loads one table.
 pub async fn load_table(
     loader: &Loader<'_>,
+    destination: Destination<'_>,
     job: &TableJob,
     progress: Arc<TableProgress>,
     connections: &Connections,
 ) -> Result<TableLoad> {
     let source = job.plan.source.name.clone();
-    let outcome = load(loader, job, &progress, connections.count).await;
+    let outcome = load(loader, destination, job, &progress, connections.count).await;
     let load = outcome
-        .with_context(|| format!("load source `{source}` into `{}`", loader.request.database))?;
+        .with_context(|| format!("load source `{source}` into `{}`", destination.database))?;
     progress.done.store(true, Ordering::Relaxed);
     Ok(load)
 }
@@ -90,6 +90,7 @@ fn is_frozen(job: &TableJob, connections: usize) -> bool {
 
 async fn load(
     loader: &Loader<'_>,
+    destination: Destination<'_>,
     job: &TableJob,
     progress: &Arc<TableProgress>,
     count: usize,
@@ -103,8 +104,8 @@ async fn load(
     let alone = is_frozen(job, count);
     let targets = targets(job, alone);
     let streaming = Streaming {
-        server: loader.request.server,
-        database: loader.request.database,
+        server: destination.server,
+        database: destination.database,
         table: source.full_table(),
         targets: &targets,
         objects: &job.objects,
@@ -112,7 +113,7 @@ async fn load(
         stall_limit: loader.request.settings.stall_limit,
     };
     if !alone {
-        empty(loader, &streaming).await?;
+        empty(&streaming).await?;
     }
     let stream_of: Vec<usize> = (0..targets.len()).map(|target| target % count).collect();
     let opening = (0..count).map(|stream| {
@@ -124,18 +125,8 @@ async fn load(
     });
     let streams = try_join_all(opening).await?;
     let (deal, feeds) = deal(router.is_some(), count, stream_of);
-    let load = TableLoad {
-        source: source.name.clone(),
-        table: source.full_table(),
-        rows: 0,
-        inputs: Vec::new(),
-        timing: TableTiming {
-            streams: count as u32,
-            ..TableTiming::default()
-        },
-        order: None,
-        rejects: Vec::new(),
-    };
+    let mut load = TableLoad::begin(source);
+    load.timing.streams = count as u32;
     let reading = Reading::new(loader, job, progress, router, deal, load);
     let sending = streams.into_iter().zip(feeds);
     let sending = try_join_all(sending.map(|(stream, feed)| stream.run(feed)));
@@ -165,10 +156,12 @@ async fn load(
 
 /// Empties a table that no stream may truncate for itself: whatever schema files have put into a
 /// table that a source fills is not part of its load.
-async fn empty(loader: &Loader<'_>, streaming: &Streaming<'_>) -> Result<()> {
+async fn empty(streaming: &Streaming<'_>) -> Result<()> {
     let purpose = format!("empty {}", streaming.table);
-    let server = loader.request.server;
-    let session = server.connect(streaming.database, &purpose).await?;
+    let session = streaming
+        .server
+        .connect(streaming.database, &purpose)
+        .await?;
     for target in streaming.targets {
         session
             .batch_execute(&format!("truncate {}", target.table))

@@ -9,7 +9,7 @@ use super::{Prepared, Run};
 use crate::build::{self, TableToVacuum};
 use crate::crashpoint;
 use crate::ledger::Build;
-use crate::load::{LoadRequest, Loader, TableJob, TableLoad, frozen_by_load};
+use crate::load::{Destination, LoadRequest, Loader, TableJob, TableLoad, frozen_by_load};
 use crate::postgres::Session;
 use crate::problem::Problem;
 use crate::schema::catalog;
@@ -110,8 +110,6 @@ impl Run<'_> {
         let settings = self.place.config.load;
         let connections = self.capacity.connections(settings.connections);
         let mut loader = Loader::new(LoadRequest {
-            server: &self.place.server,
-            database: &build.name,
             location: self.location,
             settings,
             connections,
@@ -119,7 +117,11 @@ impl Run<'_> {
             list_rejects,
             progress: self.progress,
         })?;
-        let loads = loader.load(jobs, &limits.slots, &tell).await?;
+        let destination = Destination {
+            server: &self.place.server,
+            database: &build.name,
+        };
+        let loads = loader.load(destination, jobs, &limits.slots, &tell).await?;
         let rows: u64 = loads.iter().map(|load| load.rows).sum();
         let bytes = self.manifest.bytes();
         self.progress

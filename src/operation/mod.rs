@@ -2,6 +2,7 @@
 //! each kind of work.
 
 pub mod check;
+pub mod check_files;
 pub mod hints;
 pub mod inspect;
 pub mod moves;
@@ -147,21 +148,26 @@ impl Workplace {
     /// # Errors
     /// Status 2 when none is configured.
     pub async fn location(&self) -> Result<Location> {
-        let from = self.config.from.as_deref().with_context(|| {
-            Problem::usage("no input location: where are the raw files?").hint(
-                "--from s3://BUCKET/PREFIX or --from FOLDER, or `from = \"…\"` in overnight.toml",
-            )
-        })?;
-        Location::open(from, &self.config.s3)
-            .await
-            .map_err(|error| {
-                let status = match &error {
-                    FetchError::NoFolder { .. } | FetchError::BadLocation { .. } => Problem::usage,
-                    _ => Problem::dependency,
-                };
-                anyhow::Error::new(error).context(status(format!("open `{from}`")))
-            })
+        location(&self.config).await
     }
+}
+
+/// Opens the configured place of the raw files.
+///
+/// # Errors
+/// Status 2 when none is configured or it is not there; status 3 when it cannot be reached.
+pub async fn location(config: &Config) -> Result<Location> {
+    let from = config.from.as_deref().with_context(|| {
+        Problem::usage("no input location: where are the raw files?")
+            .hint("--from s3://BUCKET/PREFIX or --from FOLDER, or `from = \"…\"` in overnight.toml")
+    })?;
+    Location::open(from, &config.s3).await.map_err(|error| {
+        let status = match &error {
+            FetchError::NoFolder { .. } | FetchError::BadLocation { .. } => Problem::usage,
+            _ => Problem::dependency,
+        };
+        anyhow::Error::new(error).context(status(format!("open `{from}`")))
+    })
 }
 
 /// Settings of the embedded server.

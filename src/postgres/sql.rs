@@ -120,6 +120,21 @@ pub fn line_comments(sql: &str) -> Result<Vec<(u32, &str)>, SplitError> {
     Ok(comments)
 }
 
+/// The words, quoted names, strings and symbols of `text` in order; space and comments are left out.
+///
+/// # Errors
+/// As [`split`], for what cannot be scanned.
+pub fn tokens(text: &str) -> Result<Vec<&str>, SplitError> {
+    let mut lexer = Lexer::new(text);
+    let mut tokens = Vec::new();
+    while let Some(token) = lexer.next()? {
+        if token.kind != Kind::Blank {
+            tokens.push(token.text);
+        }
+    }
+    Ok(tokens)
+}
+
 /// What a transaction control statement does to the transaction it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {

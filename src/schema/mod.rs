@@ -8,6 +8,7 @@
 //! The schema `overnight` inside a build is the stamp, not the user's: every query here leaves it out.
 
 pub mod catalog;
+pub mod declared;
 pub mod files;
 pub mod jobs;
 pub mod late;
@@ -22,3 +23,5 @@ pub mod worker;
 
 mod queue;
 pub(crate) mod settings;
+mod type_name;
+mod words;

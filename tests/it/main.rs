@@ -10,6 +10,7 @@ mod access;
 mod architecture;
 mod bench;
 mod canary;
+mod check_files;
 mod demo;
 mod disk;
 mod encoders;
