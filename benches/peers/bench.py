@@ -48,6 +48,7 @@ def arguments():
     parser.add_argument("--install-peers", action="store_true", help="install the peers and stop")
     parser.add_argument("--large", type=int, metavar="ROWS", help="only overnight, on so many rows of the pharmacy networks")
     parser.add_argument("--shuffle", action="store_true", help="with --large: rows in another order than that of the key")
+    parser.add_argument("--order-by", action="store_true", help="with --large: sort the rows by the key while they are loaded")
     parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large; default minimal")
     parser.add_argument("--keep", action="store_true", help="with --large: keep the generated files for the next time")
     given = parser.parse_args()

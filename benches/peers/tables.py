@@ -107,7 +107,7 @@ def _network():
         columns=tuple(columns),
         key=key,
         indexes=(("pharmacy_network_pharmacy", ("pharmacy_number",)),),
-        datasets=("network",),
+        datasets=("network", "network_sorted"),
         full_rows=10_000_000,
     )
 
