@@ -103,6 +103,14 @@ pub struct Settings {
     /// Size of a chunk of records, such as 256KiB
     #[arg(long, global = true, env = "OVERNIGHT_CHUNK", value_name = "SIZE")]
     pub chunk: Option<String>,
+    /// How rows are sent: binary, or text where the link to the server is slow
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_COPY_FORMAT",
+        value_name = "FORMAT"
+    )]
+    pub copy_format: Option<String>,
     /// Locale of the builds; `C` sorts by bytes and no system update can change it
     #[arg(long, global = true, env = "OVERNIGHT_LOCALE", value_name = "NAME")]
     pub locale: Option<String>,
@@ -187,6 +195,7 @@ impl Settings {
             workers,
             memory,
             chunk,
+            copy_format,
             locale,
             retire_after,
             flip_limit,
@@ -238,8 +247,18 @@ pub struct LoadSettings {
     /// Bytes of records and encoded rows in flight, over all tables.
     pub memory_bytes: usize,
     pub chunk_bytes: usize,
+    pub copy_format: CopyFormat,
     /// Longest time without progress of one COPY.
     pub stall_limit: Duration,
+}
+
+/// How rows are sent to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// The server has the least to do.
+    Binary,
+    /// Short values take fewer bytes.
+    Text,
 }
 
 /// How hard a flip may press on the live alias.
@@ -365,6 +384,13 @@ impl Config {
                 workers,
                 memory_bytes,
                 chunk_bytes,
+                copy_format: match settings.copy_format.as_deref() {
+                    None | Some("binary") => CopyFormat::Binary,
+                    Some("text") => CopyFormat::Text,
+                    Some(other) => bail!(Problem::usage(format!(
+                        "copy_format = \"{other}\": write binary or text"
+                    ))),
+                },
                 stall_limit: span("stall_limit", settings.stall_limit, 600)?,
             },
             index_sessions: settings.index_sessions,

@@ -18,6 +18,7 @@ mod inet;
 mod integer;
 mod interval;
 mod json;
+pub mod line;
 mod numeric;
 pub mod quick;
 pub mod row;

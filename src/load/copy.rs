@@ -5,6 +5,7 @@
 //! would be known only after all of it was sent. After any failed COPY the connection is thrown
 //! away, because a COPY that was refused leaves it out of step with the server.
 
+use crate::config::CopyFormat;
 use crate::encode::{COPY_HEADER, COPY_TRAILER};
 use crate::postgres::{Session, copy_position_of};
 use crate::problem::Problem;
@@ -18,20 +19,23 @@ use tokio_postgres::CopyInSink;
 const STATEMENT_BYTES: u64 = 128 << 20;
 
 /// The COPY statement under way, if one is.
-#[derive(Default)]
 pub struct Copy {
     sink: Option<Pin<Box<CopyInSink<Bytes>>>>,
     bytes: u64,
     rows: u64,
+    format: CopyFormat,
     /// How long the server may take no bytes.
     stall_limit: Duration,
 }
 
 impl Copy {
-    pub fn new(stall_limit: Duration) -> Copy {
+    pub fn new(format: CopyFormat, stall_limit: Duration) -> Copy {
         Copy {
+            sink: None,
+            bytes: 0,
+            rows: 0,
+            format,
             stall_limit,
-            ..Copy::default()
         }
     }
 
@@ -48,7 +52,10 @@ impl Copy {
     pub async fn begin(&mut self, session: &Session, statement: &str) -> Result<(), CopyError> {
         let sink = session.copy_in(statement).await.map_err(server_error)?;
         self.sink = Some(Box::pin(sink));
-        self.push(Bytes::from_static(&COPY_HEADER)).await
+        match self.format {
+            CopyFormat::Binary => self.push(Bytes::from_static(&COPY_HEADER)).await,
+            CopyFormat::Text => Ok(()),
+        }
     }
 
     /// Sends encoded rows.
@@ -75,7 +82,9 @@ impl Copy {
         if self.sink.is_none() {
             return Ok(0);
         }
-        self.push(Bytes::from_static(&COPY_TRAILER)).await?;
+        if self.format == CopyFormat::Binary {
+            self.push(Bytes::from_static(&COPY_TRAILER)).await?;
+        }
         let sent = std::mem::take(&mut self.rows);
         self.bytes = 0;
         let Some(mut sink) = self.sink.take() else {
@@ -96,7 +105,7 @@ impl Copy {
 }
 
 fn server_error(error: tokio_postgres::Error) -> CopyError {
-    // In binary COPY the server's "line" counts the rows of the statement from 1.
+    // The server's "line" counts the rows of the statement from 1: in text, too, each has one line.
     let position = copy_position_of(&error);
     CopyError {
         row: position.and_then(|position| position.line.checked_sub(1)),

@@ -2,18 +2,22 @@
 //!
 //! In: a chunk with its plan. Out: [`Encoded`]: counts and rejects of the chunk, and its rows: as one
 //! batch, or routed to the leaves that the server would put them into. A row that no leaf takes is
-//! a reject of its record, as the server would refuse it.
+//! a reject of its record, as the server would refuse it. For a text COPY the rows become lines at
+//! the end: everything before it sees binary rows.
 
 use super::batch::Records;
 use super::budget::Share;
 use super::buffers::Buffers;
 use super::object::CutChunk;
+use crate::encode::Type;
+use crate::encode::line::put_lines;
 use crate::encode::row::row_length;
 use crate::read::delimited::{Cutter, Fields};
 use crate::read::parse::{Parsed, Reason, Reject, RowPlan, Scratch, parse};
 use crate::read::split::Chunk;
 use crate::route::Router;
 use crate::sort::{ChunkOrder, SortKey};
+use anyhow::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,14 +45,26 @@ pub struct Piece {
     pub share: Option<Share>,
 }
 
+/// What is done with the rows of every chunk of a table.
+#[derive(Clone, Default)]
+pub struct Treatment {
+    pub router: Option<Arc<Router>>,
+    /// The key whose order is watched.
+    pub watched: Option<Arc<SortKey>>,
+    /// Types of the columns, where rows are sent as text.
+    pub lines: Option<Arc<[Type]>>,
+}
+
 /// Parses a chunk and routes its rows.
+///
+/// # Errors
+/// A row cannot be read again, which is a fault of this program.
 pub fn encode(
     cut: CutChunk,
-    router: Option<&Router>,
-    watched: Option<&SortKey>,
+    treatment: &Treatment,
     buffers: &Buffers,
     scratch: &mut Scratch,
-) -> Encoded {
+) -> Result<Encoded> {
     let began = Instant::now();
     let CutChunk {
         chunk,
@@ -57,26 +73,43 @@ pub fn encode(
         lines_before,
     } = cut;
     let mut parsed = parse(&chunk, &plan, buffers.take(), scratch);
-    share.shrink_to(parsed.rows.len());
     let rows = std::mem::take(&mut parsed.rows);
+    let watched = treatment.watched.as_ref();
     let order = watched.and_then(|key| order(&rows, parsed.last_row, chunk.byte, key));
-    let pieces = match router {
+    let mut pieces = match &treatment.router {
         None => vec![Piece {
             target: 0,
             row_count: parsed.row_count,
             records: Records::AllBut(std::mem::take(&mut parsed.rejected_records)),
             rows,
-            share: Some(share),
+            share: None,
         }],
         Some(router) => {
-            let pieces = routed(&rows, router, &chunk, &plan, &mut parsed, share);
+            let pieces = routed(&rows, router, &chunk, &plan, &mut parsed);
             buffers.put(rows);
             pieces
         }
     };
+    if let Some(types) = &treatment.lines {
+        for piece in &mut pieces {
+            piece.rows = lines(std::mem::take(&mut piece.rows), types, buffers)?;
+        }
+    }
+    // What the rows need not goes back; with several pieces, all that no piece takes.
+    match pieces.as_mut_slice() {
+        [piece] => {
+            share.shrink_to(piece.rows.len());
+            piece.share = Some(share);
+        }
+        pieces => {
+            for piece in pieces {
+                piece.share = share.split(piece.rows.len());
+            }
+        }
+    }
     let byte = chunk.byte;
     buffers.put(chunk.bytes);
-    Encoded {
+    Ok(Encoded {
         plan,
         parsed,
         pieces,
@@ -84,7 +117,16 @@ pub fn encode(
         lines_before,
         order,
         spent: began.elapsed(),
-    }
+    })
+}
+
+/// Rows as the lines of a text COPY; their memory is used again.
+pub fn lines(rows: Vec<u8>, types: &[Type], buffers: &Buffers) -> Result<Vec<u8>> {
+    let mut lines = buffers.take();
+    lines.clear();
+    put_lines(&rows, types, &mut lines)?;
+    buffers.put(rows);
+    Ok(lines)
 }
 
 /// One chunk in so many is looked at row by row.
@@ -147,7 +189,6 @@ fn routed(
     chunk: &Chunk,
     plan: &RowPlan,
     parsed: &mut Parsed,
-    mut share: Share,
 ) -> Vec<Piece> {
     let (taken, nowhere) = split(rows, router, &parsed.rejected_records);
     if !nowhere.is_empty() {
@@ -159,7 +200,7 @@ fn routed(
         .map(|(target, taken)| Piece {
             target,
             row_count: taken.records.len() as u64,
-            share: share.split(taken.rows.len()),
+            share: None,
             rows: taken.rows,
             records: Records::These(taken.records),
         })

@@ -291,6 +291,11 @@ impl TablePlan {
         self.fillable.iter().map(|column| column.name.as_str())
     }
 
+    /// Their types, in the same order.
+    pub fn copy_types(&self) -> impl Iterator<Item = &Type> {
+        self.fillable.iter().map(|column| &column.ty)
+    }
+
     /// Columns with their types, for `plan`.
     pub fn described(&self) -> impl Iterator<Item = (&str, String)> {
         self.fillable

@@ -6,15 +6,16 @@
 
 use super::batch::{Batch, Origin};
 use super::budget::Budget;
-use super::encoded::{Encoded, encode};
+use super::encoded::{Encoded, Treatment, encode};
 use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::sorting::Sorting;
 use super::{InputCount, Loader, PlacedReject, RowOrder, TableJob, TableLoad, rejects};
+use crate::config::CopyFormat;
 use crate::fetch::RawObject;
 use crate::progress::TableProgress;
 use crate::read::parse::MAX_LISTED_REJECTS;
 use crate::route::Router;
-use crate::sort::{OrderWatch, SortKey};
+use crate::sort::OrderWatch;
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::stream::{self, FuturesOrdered, StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -59,10 +60,9 @@ pub struct Reading<'l> {
     pub loader: &'l Loader<'l>,
     pub job: &'l TableJob,
     pub progress: &'l Arc<TableProgress>,
-    pub router: Option<Arc<Router>>,
     pub deal: Deal,
     pub load: TableLoad,
-    watched: Option<Arc<SortKey>>,
+    treatment: Treatment,
     sorting: Option<Sorting<'l>>,
     order: OrderWatch,
     /// Of the object under way.
@@ -79,23 +79,37 @@ impl<'l> Reading<'l> {
         deal: Deal,
         load: TableLoad,
     ) -> Reading<'l> {
+        let text = loader.request.settings.copy_format == CopyFormat::Text;
+        let lines = text.then(|| job.plan.copy_types().cloned().collect());
+        // A sort sees the order anyway, and makes lines of what it has sorted.
+        let (treatment, sorting) = match &job.plan.sort {
+            None => {
+                let watched = job.plan.watched.as_ref();
+                let watched = watched.map(|watched| Arc::new(watched.key.clone()));
+                let treatment = Treatment {
+                    router,
+                    watched,
+                    lines,
+                };
+                (treatment, None)
+            }
+            Some(key) => {
+                let treatment = Treatment {
+                    router,
+                    ..Treatment::default()
+                };
+                let sorting = Sorting::new(loader, key.clone(), job, lines);
+                (treatment, Some(sorting))
+            }
+        };
         Reading {
             loader,
             job,
             progress,
-            router,
             deal,
             load,
-            sorting: job
-                .plan
-                .sort
-                .clone()
-                .map(|key| Sorting::new(loader, key, job)),
-            // A sort sees the order anyway.
-            watched: match (&job.plan.watched, &job.plan.sort) {
-                (Some(watched), None) => Some(Arc::new(watched.key.clone())),
-                _ => None,
-            },
+            treatment,
+            sorting,
             order: OrderWatch::default(),
             count: InputCount::begin(""),
             lines: 0,
@@ -139,7 +153,11 @@ impl<'l> Reading<'l> {
             .as_ref()
             .map(|watched| &watched.columns);
         if let Some(sorting) = self.sorting.take() {
-            let report = sorting.finish(self.router.as_ref(), &self.deal, &mut self.load.timing);
+            let report = sorting.finish(
+                self.treatment.router.as_ref(),
+                &self.deal,
+                &mut self.load.timing,
+            );
             order = report.await?.order;
             columns = Some(&self.job.plan.source.order_by);
         }
@@ -178,16 +196,15 @@ impl<'l> Reading<'l> {
                 cut = chunks.recv(), if more && parsing.len() < ahead => match cut {
                     None => more = false,
                     Some(cut) => {
-                        let router = self.router.clone();
-                        let watched = self.watched.clone();
+                        let treatment = self.treatment.clone();
                         let buffers = self.loader.buffers.clone();
                         parsing.push_back(self.loader.workers.run(move |scratch| {
-                            encode(cut, router.as_deref(), watched.as_deref(), &buffers, scratch)
+                            encode(cut, &treatment, &buffers, scratch)
                         }));
                     }
                 },
                 Some(answer) = parsing.next(), if !parsing.is_empty() => {
-                    let encoded = answer.context("wait for a parsing thread")??;
+                    let encoded = answer.context("wait for a parsing thread")???;
                     self.hand_on(object, encoded).await?;
                 }
                 else => return Ok(()),

@@ -6,12 +6,13 @@
 
 use super::batch::{Batch, Origin, Records};
 use super::buffers::Buffers;
-use super::encoded::split;
+use super::encoded::{lines, split};
 use super::object::Stopped;
 use super::reading::Deal;
 use super::timing::TableTiming;
 use super::workers::Answer;
 use super::{Loader, TableJob};
+use crate::encode::Type;
 use crate::route::Router;
 use crate::sort::{RunJob, SortKey, SortReport, SortSettings, SortedRun, Sorter};
 use anyhow::{Context, Result, anyhow, bail};
@@ -33,13 +34,20 @@ const EXPANSION: u64 = 8;
 pub struct Sorting<'l> {
     loader: &'l Loader<'l>,
     sorter: Sorter,
+    /// Types of the columns, where rows are sent as text.
+    lines: Option<Arc<[Type]>>,
     running: FuturesUnordered<Answer<(Result<SortedRun>, Duration)>>,
     /// What the workers spent.
     spent: Duration,
 }
 
 impl<'l> Sorting<'l> {
-    pub fn new(loader: &'l Loader<'l>, key: SortKey, job: &TableJob) -> Sorting<'l> {
+    pub fn new(
+        loader: &'l Loader<'l>,
+        key: SortKey,
+        job: &TableJob,
+        lines: Option<Arc<[Type]>>,
+    ) -> Sorting<'l> {
         let settings = SortSettings {
             memory_bytes: loader.request.settings.memory_bytes / 2 / loader.sorts.max(1),
             jobs: loader.request.settings.workers,
@@ -49,6 +57,7 @@ impl<'l> Sorting<'l> {
         Sorting {
             loader,
             sorter: Sorter::new(key, settings),
+            lines,
             running: FuturesUnordered::new(),
             spent: Duration::ZERO,
         }
@@ -100,11 +109,14 @@ impl<'l> Sorting<'l> {
         timing.sort_cpu_s = Some(self.spent.as_secs_f64());
         let (sender, mut merged) = mpsc::channel(BATCHES_WAITING);
         let (sorter, buffers) = (self.sorter, self.loader.buffers.clone());
-        let router = router.cloned();
+        let (router, types) = (router.cloned(), self.lines);
         let merging = tokio::task::spawn_blocking(move || -> Result<SortReport> {
             let (mut merge, report) = sorter.merge(BATCH_BYTES)?;
             while let Some((rows, row_count)) = merge.next(buffers.take())? {
-                for piece in pieces(rows, row_count, router.as_deref(), &buffers)? {
+                for mut piece in pieces(rows, row_count, router.as_deref(), &buffers)? {
+                    if let Some(types) = &types {
+                        piece.1 = lines(piece.1, types, &buffers)?;
+                    }
                     sender.blocking_send(piece).map_err(|_| anyhow!(Stopped))?;
                 }
             }

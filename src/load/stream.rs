@@ -8,6 +8,7 @@
 use super::batch::{Batch, Places};
 use super::copy::{Copy, CopyError};
 use super::timing::timed;
+use crate::config::CopyFormat;
 use crate::crashpoint;
 use crate::fetch::RawObject;
 use crate::postgres::{Server, Session, error as pg_error};
@@ -79,6 +80,7 @@ pub struct Streaming<'l> {
     pub targets: &'l [Target],
     pub objects: &'l [RawObject],
     pub progress: &'l TableProgress,
+    pub format: CopyFormat,
     pub stall_limit: Duration,
 }
 
@@ -104,7 +106,7 @@ impl<'l> Stream<'l> {
             targets: all.targets,
             objects: all.objects,
             progress: all.progress,
-            copy: Copy::new(all.stall_limit),
+            copy: Copy::new(all.format, all.stall_limit),
             current: 0,
             places: Places::default(),
             gathered: BTreeMap::new(),

@@ -10,6 +10,7 @@ use super::object::Stopped;
 use super::reading::{Deal, Reading};
 use super::stream::{Feed, Stream, Streaming, Target};
 use super::{Destination, Loader, TableJob, TableLoad, receipt, rejects};
+use crate::config::CopyFormat;
 use crate::crashpoint;
 use crate::postgres::quote_ident;
 use crate::progress::TableProgress;
@@ -102,7 +103,8 @@ async fn load(
         _ => None,
     };
     let alone = is_frozen(job, count);
-    let targets = targets(job, alone);
+    let format = loader.request.settings.copy_format;
+    let targets = targets(job, format, alone);
     let streaming = Streaming {
         server: destination.server,
         database: destination.database,
@@ -110,6 +112,7 @@ async fn load(
         targets: &targets,
         objects: &job.objects,
         progress,
+        format,
         stall_limit: loader.request.settings.stall_limit,
     };
     if !alone {
@@ -191,14 +194,18 @@ async fn commit(streams: &[Stream<'_>], load: &TableLoad) -> Result<()> {
 }
 
 /// The table, or its leaves in the order of the router.
-fn targets(job: &TableJob, freeze: bool) -> Vec<Target> {
+fn targets(job: &TableJob, format: CopyFormat, freeze: bool) -> Vec<Target> {
+    let format = match format {
+        CopyFormat::Binary => "binary",
+        CopyFormat::Text => "text",
+    };
     let columns: Vec<String> = job.plan.copy_columns().map(quote_ident).collect();
     let columns = columns.join(", ");
     let target = |schema: &str, name: &str| {
         let table = format!("{}.{}", quote_ident(schema), quote_ident(name));
         let freeze = if freeze { ", freeze" } else { "" };
         Target {
-            statement: format!("copy {table} ({columns}) from stdin (format binary{freeze})"),
+            statement: format!("copy {table} ({columns}) from stdin (format {format}{freeze})"),
             table,
         }
     };

@@ -6,6 +6,7 @@
 //! one that is busy all the time, and the others show as waiting. Nothing here reads a clock but
 //! [`timed`].
 
+use crate::config::CopyFormat;
 use serde::Serialize;
 use std::future::Future;
 use std::time::Instant;
@@ -49,12 +50,16 @@ pub struct LoadUse {
     pub workers: usize,
     /// Cores of this machine.
     pub cores: usize,
+    pub copy_format: CopyFormat,
 }
 
 /// Below this a load is mostly connecting and committing.
 const SHORTEST_S: f64 = 1.0;
 /// What is busy for a smaller part of the time holds nobody up.
 const BUSY: f64 = 0.5;
+/// A load that sends fewer Mbit/s may be held up by the network; with text a link of 1 Gbit/s
+/// carries what a server of several cores takes.
+const SLOW_LINK_MBIT: f64 = 1_000.0;
 
 /// Waits for `work` and adds the seconds to `spent`.
 pub async fn timed<T>(spent: &mut f64, work: impl Future<Output = T>) -> T {
@@ -97,7 +102,14 @@ pub fn bottleneck(tables: &[(&str, &TableTiming)], used: LoadUse) -> String {
     match slowest {
         Some((part, busy)) if busy >= BUSY => {
             let side_by_side = streams / used.seconds;
-            part.sentence(busy * 100.0, tables, side_by_side, used)
+            let sentence = part.sentence(busy * 100.0, tables, side_by_side, used);
+            let mbit = sum(|table| table.bytes_sent as f64) * 8.0 / 1e6 / used.seconds;
+            match (part, used.copy_format) {
+                (Part::Server, CopyFormat::Binary) if mbit < SLOW_LINK_MBIT => format!(
+                    "{sentence}; it was sent {mbit:.0} Mbit/s: if the link carries no more, `--copy-format text` makes fewer bytes of it"
+                ),
+                _ => sentence,
+            }
         }
         _ => last_table(tables, used),
     }
@@ -186,6 +198,7 @@ mod tests {
         connections: 2,
         workers: 2,
         cores: 4,
+        copy_format: CopyFormat::Binary,
     };
 
     /// A table that loaded for ten seconds on one connection.
@@ -221,6 +234,23 @@ mod tests {
             USED,
             &["the server", "90 %", "`--connections` (now 2)"],
         );
+        // The network may be what the server is reached by too slowly.
+        let sent = |bytes_sent| TableTiming {
+            bytes_sent,
+            ..busy.clone()
+        };
+        let slow = [sent(50_000_000), sent(60_000_000)];
+        named(&slow, USED, &["88 Mbit/s", "`--copy-format text`"]);
+        let text = LoadUse {
+            copy_format: CopyFormat::Text,
+            ..USED
+        };
+        let fast = [sent(2_000_000_000)];
+        for (tables, used) in [(&slow[..], text), (&fast[..], USED)] {
+            let tables: Vec<_> = tables.iter().map(|table| ("prices", table)).collect();
+            let sentence = bottleneck(&tables, used);
+            assert!(!sentence.contains("Mbit/s"), "{sentence}");
+        }
         // One table cannot use a second connection: more of them would not help.
         named(
             std::slice::from_ref(&busy),

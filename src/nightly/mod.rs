@@ -226,6 +226,7 @@ fn held_back(report: &Report, run: &Run) -> Option<String> {
         connections: run.capacity.connections(settings.connections),
         workers: settings.workers,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
+        copy_format: settings.copy_format,
     };
     Some(bottleneck(&tables, used))
 }

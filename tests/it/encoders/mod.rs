@@ -1,7 +1,7 @@
 //! Every text our encoders accept is the value that the server reads from it.
 //!
-//! Encoded bytes go in through binary COPY, the texts themselves as literals; then the server
-//! compares the two. The texts are seeded, so a failure repeats.
+//! Encoded bytes go in through binary COPY, the lines made of them through text COPY, the texts
+//! themselves as literals; then the server compares the three. The texts are seeded, so a failure repeats.
 
 pub mod cases;
 pub mod texts;
@@ -9,6 +9,7 @@ pub mod texts;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
+use overnight::encode::line::put_lines;
 use overnight::encode::{COPY_HEADER, COPY_TRAILER, Type, put_field_count};
 use tokio_postgres::Client;
 
@@ -93,21 +94,32 @@ async fn compare(client: &Client, case: &Case, seed: u64) -> anyhow::Result<()> 
         );
         accepted.push(text);
     }
+    let mut lines = Vec::new();
+    let types = [Type::Int4, case.encoder.clone()];
+    put_lines(&copy[COPY_HEADER.len()..], &types, &mut lines)?;
+    // Exponents and escapes grow, but never beyond what a chunk may need.
+    let bound = case.encoder.expansion().max(5.0) * (copy.len() as f64);
+    ensure!((lines.len() as f64) < bound, "{} bytes of lines", lines.len());
     copy.extend_from_slice(&COPY_TRAILER);
 
     client
         .batch_execute(&format!(
-            "drop table if exists copied, read;
-             create table copied (id int, v {0}); create table read (id int, v {0})",
+            "drop table if exists copied, lined, read;
+             create table copied (id int, v {0}); create table lined (id int, v {0});
+             create table read (id int, v {0})",
             case.sql
         ))
         .await?;
-    let sink = client
-        .copy_in("copy copied from stdin (format binary)")
-        .await?;
-    let mut sink = std::pin::pin!(sink);
-    sink.send(Bytes::from(copy)).await?;
-    sink.as_mut().finish().await.context("copy")?;
+    for (bytes, statement) in [
+        (copy, "copy copied from stdin (format binary)"),
+        (lines, "copy lined from stdin (format text)"),
+    ] {
+        let sink = client.copy_in(statement).await?;
+        let mut sink = std::pin::pin!(sink);
+        sink.send(Bytes::from(bytes)).await?;
+        let rows = sink.as_mut().finish().await.context(statement)?;
+        ensure!(rows == accepted.len() as u64, "{statement}: {rows} rows");
+    }
 
     let literals: Vec<String> = accepted
         .iter()
@@ -138,10 +150,11 @@ async fn compare(client: &Client, case: &Case, seed: u64) -> anyhow::Result<()> 
     let different = client
         .query(
             "select id, left(copied.v::text, 100), left(read.v::text, 100)
-             from copied full join read using (id)
+             from copied full join read using (id) full join lined using (id)
              where copied.v::text is distinct from read.v::text
                 or record_send(row(copied.v)) is distinct from record_send(row(read.v))
-                or not (copied *= read)",
+                or record_send(row(copied.v)) is distinct from record_send(row(lined.v))
+                or not (copied *= read) or not (copied *= lined)",
             &[],
         )
         .await?;
