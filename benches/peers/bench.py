@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 import large
+import link
 import peers
 import report
 import shells
@@ -49,7 +50,8 @@ def arguments():
     parser.add_argument("--large", type=int, metavar="ROWS", help="only overnight, on so many rows of the pharmacy networks")
     parser.add_argument("--shuffle", action="store_true", help="with --large: rows in another order than that of the key")
     parser.add_argument("--order-by", action="store_true", help="with --large: sort the rows by the key while they are loaded")
-    parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large; default minimal")
+    parser.add_argument("--link", type=_rates, metavar="MBIT[,MBIT]", help="only overnight, over links of so many Mbit/s, with binary and with text COPY")
+    parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large and --link; default minimal")
     parser.add_argument("--keep", action="store_true", help="with --large: keep the generated files for the next time")
     given = parser.parse_args()
     given.out = os.path.abspath(given.out)
@@ -69,6 +71,13 @@ def arguments():
     if unknown:
         parser.error(f"--peers: unknown: {', '.join(sorted(unknown))}")
     return given
+
+
+def _rates(text):
+    rates = [int(rate) for rate in text.split(",")]
+    if min(rates) < 1:
+        raise ValueError(text)
+    return rates
 
 
 def say(text):
@@ -208,10 +217,13 @@ def main():
     bucket = Bucket(given.programs, objects)
     servers = []
     try:
-        if given.large:
+        if given.large or given.link:
             server = Server(given.server, folder, sockets)
             servers.append(server)
-            return large.run(given, server.start(), bucket, objects, say)
+            server.start()
+            if given.link:
+                return link.run(given, server, bucket, say)
+            return large.run(given, server, bucket, objects, say)
         bench = Bench(given, folder, sockets, bucket)
         servers += bench.servers.values()
         bench.run()

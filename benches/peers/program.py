@@ -10,7 +10,7 @@ from server import LOADER
 PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "project")
 
 
-def overnight(server, dataset, location, bucket, programs):
+def overnight(server, dataset, location, bucket, programs, settings=None):
     """Runs a dataset on a server without builds of it. Returns the database, the costs, and the report of the run."""
     server.drop_builds(dataset)
     environment = {
@@ -21,6 +21,7 @@ def overnight(server, dataset, location, bucket, programs):
         "OVERNIGHT_TARGET": server.url(LOADER, "postgres"),
         "OVERNIGHT_FROM": location,
         **{name: value for name, value in os.environ.items() if name in PASSED_ON},
+        **(settings or {}),
     }
     # It makes the ledger, which is there on every night but the first.
     together([[os.path.join(programs, "overnight"), "-q", "retire", dataset]], environment)
