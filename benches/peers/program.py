@@ -23,8 +23,10 @@ def overnight(server, dataset, location, bucket, programs, settings=None):
         **{name: value for name, value in os.environ.items() if name in PASSED_ON},
         **(settings or {}),
     }
-    # It makes the ledger, which is there on every night but the first.
-    together([[os.path.join(programs, "overnight"), "-q", "retire", dataset]], environment)
+    # It makes the ledger, which is there on every night but the first. Straight to the server: a link may hold its
+    # session, and so its lock, a moment longer than it runs.
+    straight = {**environment, "OVERNIGHT_TARGET": server.url(LOADER, "postgres")}
+    together([[os.path.join(programs, "overnight"), "-q", "retire", dataset]], straight)
     watch = Watch(server, environment)
     with tempfile.TemporaryFile() as said:
         watch.run("load", [[os.path.join(programs, "overnight"), "--json", "-q", "run", dataset]], stdout=said)

@@ -58,7 +58,7 @@ const SHORTEST_S: f64 = 1.0;
 /// What is busy for a smaller part of the time holds nobody up.
 const BUSY: f64 = 0.5;
 /// A load that sends fewer Mbit/s may be held up by the network: up to there narrow rows were
-/// loaded faster as text (docs/PERFORMANCE.md, "Slow links").
+/// loaded faster as text: docs/PERFORMANCE.md, "Slow links".
 const SLOW_LINK_MBIT: f64 = 1_000.0;
 
 /// Waits for `work` and adds the seconds to `spent`.

@@ -97,7 +97,11 @@ fn records(count: usize) -> String {
             250 => "twelve".to_owned(),
             _ => format!("{}.{:02}", id % 1000, id % 100),
         };
-        let note = if id % 3 == 0 { "\"\"" } else { "a note" };
+        let note = if id.is_multiple_of(3) {
+            "\"\""
+        } else {
+            "a note"
+        };
         writeln!(
             text,
             "{id},{name},{price},{}e-{},2026-11-{:02},1999-12-31 23:59:{:02}.5+02,{},{}.125,\"{{{id},NULL,-1}}\",{note}",
@@ -105,7 +109,7 @@ fn records(count: usize) -> String {
             id % 40,
             id % 28 + 1,
             id % 60,
-            id % 2 == 0,
+            id.is_multiple_of(2),
             id % 9,
         )
         .unwrap();
