@@ -3,14 +3,12 @@
 //! Unknown keys are errors, because a misspelt key that is ignored would change what is loaded
 //! without a word; every error names the file and the line.
 
+use super::format_file::FormatFile;
 use crate::problem::Problem;
 use crate::units::{Percent, Span};
 use anyhow::Result;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
 /// The keys of `dataset.toml`.
@@ -163,32 +161,9 @@ pub(super) struct SourceFile {
     pub(super) expect: Expect,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FormatFile {
-    pub(super) kind: Option<Kind>,
-    pub(super) delimiter: Option<String>,
-    pub(super) quote: Option<String>,
-    pub(super) escape: Option<EscapeFile>,
-    pub(super) encoding: Option<String>,
-    pub(super) header: Option<bool>,
-    pub(super) names: Option<Vec<String>>,
-    pub(super) null: Option<Vec<String>>,
-    pub(super) max_record_bytes: Option<crate::units::Bytes>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    Delimited,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum EscapeFile {
-    Double,
-    Backslash,
-}
+/// `"a"` or `["a", "b"]`.
+#[derive(Debug)]
+pub(super) struct OneOrMore(pub(super) Vec<String>);
 
 #[derive(Debug)]
 pub(super) enum ColumnFile {
@@ -200,13 +175,13 @@ pub(super) enum ColumnFile {
 /// other and then say neither which key was wrong nor in which line.)
 macro_rules! deserialize_either {
     ($type:ty, $expected:literal, $($visit:ident($argument:ident: $form:ty) => $value:expr,)*) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Either;
-                impl<'de> Visitor<'de> for Either {
+                impl<'de> serde::de::Visitor<'de> for Either {
                     type Value = $type;
 
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str($expected)
                     }
                     $(deserialize_either!(@ $visit $argument $form, $value);)*
@@ -216,8 +191,14 @@ macro_rules! deserialize_either {
         }
     };
     (@ visit_map $argument:ident $form:ty, $value:expr) => {
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            let $argument = <$form>::deserialize(MapAccessDeserializer::new(map))?;
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            let $argument: $form = serde::Deserialize::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+            Ok($value)
+        }
+    };
+    (@ visit_seq $argument:ident $form:ty, $value:expr) => {
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            let $argument: $form = serde::Deserialize::deserialize(serde::de::value::SeqAccessDeserializer::new(list))?;
             Ok($value)
         }
     };
@@ -227,6 +208,7 @@ macro_rules! deserialize_either {
         }
     };
 }
+pub(super) use deserialize_either;
 deserialize_either!(
     Ready,
     "the name of a marker, or `{ min_age = \"10m\" }`",
@@ -238,6 +220,12 @@ deserialize_either!(
     "a name in the header, or a table such as `{ from = \"NAME\" }`",
     visit_str(from: &str) => anyhow::Ok(ColumnFile::From(from.to_owned())),
     visit_map(rule: ColumnRule) => ColumnFile::Rule(rule),
+);
+deserialize_either!(
+    OneOrMore,
+    "a text, or a list of texts",
+    visit_str(one: &str) => anyhow::Ok(OneOrMore(vec![one.to_owned()])),
+    visit_seq(more: Vec<String>) => OneOrMore(more),
 );
 deserialize_either!(
     Limit,

@@ -6,12 +6,15 @@
 //! ignored would change what is loaded without a word.
 
 mod file;
+mod format;
+mod format_file;
 mod source;
 
 pub use file::{
     ColumnRule, DatasetFile, Expect, ExpectRejects, ExpectRows, Limit, Probe, Ready, Settled,
     Spelling, parse_toml,
 };
+pub use format::{Format, Unpacking};
 pub use source::{Source, fold};
 
 use crate::problem::Problem;

@@ -1,10 +1,10 @@
 //! One source: from the keys of its file to what the load needs.
 
-use super::file::{ColumnFile, EscapeFile, Kind, SourceFile, parse_toml};
+use super::file::{ColumnFile, SourceFile, parse_toml};
+use super::format::{Format, FormatRead, Unpacking};
 use super::{ColumnRule, Expect};
-use crate::read::dialect::{Dialect, Escape};
-use crate::read::encoding::Encoding;
-use anyhow::{Context, Result, bail};
+use crate::read::dialect::Dialect;
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -17,11 +17,14 @@ pub struct Source {
     pub table: String,
     /// Matches keys below the dataset's prefix.
     pub files: glob::Pattern,
+    pub format: Format,
+    /// How its text is spelled, or the text that another format is turned into.
     pub dialect: Dialect,
     /// Field names of a file without a header.
     pub names: Option<Vec<String>>,
     /// Texts that mean NULL where the column says nothing else.
     pub null: Vec<String>,
+    pub unpacking: Unpacking,
     /// Table column -> where its text is found.
     pub columns: BTreeMap<String, ColumnRule>,
     /// File columns that are not loaded, folded.
@@ -40,50 +43,18 @@ impl Source {
             Some((schema, table)) => (schema.to_owned(), table.to_owned()),
             None => ("public".to_owned(), file.table.clone()),
         };
-        let format = file.format;
-        let header = format.header.unwrap_or(true);
-        let Kind::Delimited = format.kind.unwrap_or(Kind::Delimited);
-        if header == format.names.is_some() {
-            bail!(if header {
-                "`names` is for files without a header: remove it, or set `header = false`"
-            } else {
-                "`header = false` needs `names = [...]`, the names of the file's columns in order"
-            });
-        }
-        let dialect = Dialect {
-            delimiter: one_byte("delimiter", format.delimiter.as_deref().unwrap_or(","))?,
-            quote: match format.quote.as_deref() {
-                Some("none") => None,
-                Some(quote) => Some(one_byte("quote", quote)?),
-                None => Some(b'"'),
-            },
-            escape: match format.escape {
-                Some(EscapeFile::Backslash) => Escape::Backslash,
-                Some(EscapeFile::Double) | None => Escape::Doubled,
-            },
-            header,
-            encoding: match format.encoding.as_deref() {
-                None => Encoding::Utf8,
-                Some(label) => Encoding::from_label(label).with_context(|| {
-                    format!(
-                        "encoding `{label}` is not known: write utf-8, windows-1252 or iso-8859-1"
-                    )
-                })?,
-            },
-            max_record_bytes: format
-                .max_record_bytes
-                .map_or(16 << 20, |bytes| bytes.0 as usize),
-        };
-        dialect.check()?;
+        let format = FormatRead::new(file.format)?;
         Ok(Source {
             name: name.to_owned(),
             schema,
             table,
             files: glob::Pattern::new(&file.files)
                 .with_context(|| format!("`files = \"{}\"` is not a glob", file.files))?,
-            dialect,
+            format: format.format,
+            dialect: format.dialect,
             names: format.names,
-            null: format.null.unwrap_or_else(|| vec![String::new()]),
+            null: format.null,
+            unpacking: format.unpacking,
             columns: file
                 .columns
                 .into_iter()
@@ -111,16 +82,6 @@ impl Source {
             "public" => self.table.clone(),
             schema => format!("{schema}.{}", self.table),
         }
-    }
-}
-
-fn one_byte(key: &str, text: &str) -> Result<u8> {
-    match text.as_bytes() {
-        [byte] if byte.is_ascii() => Ok(*byte),
-        _ => bail!(
-            "`{key} = \"{}\"` must be one ASCII character",
-            text.escape_default()
-        ),
     }
 }
 
