@@ -41,6 +41,7 @@ pub mod verify;
 pub mod cpu;
 pub mod crashpoint;
 pub mod embedded;
+pub mod nameless;
 pub mod postgres;
 pub mod problem;
 pub mod progress;

@@ -4,13 +4,13 @@
 //! again takes one block of memory. The blocks of a run lie in extents; an extent is written at
 //! once, wherever the file then ends, so runs may be written side by side.
 //!
-//! The file has no name from its first byte on: it is unlinked as soon as it is open, and the
-//! system frees its space when the process ends, however that happens.
+//! The file has no name from its first byte on.
 
+use crate::nameless::nameless_file;
 use anyhow::{Context, Result};
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +24,6 @@ const HEADER_BYTES: usize = 8;
 /// Of zstd. Encoded rows of 220 bytes shrink to 22 % at -1, at 1.5 million rows a second and core; to
 /// 34 % at -5, 14 % faster; to 18 % at 1, 5 % slower.
 const LEVEL: i32 = -1;
-/// Names tried for a new file; others are of processes that died while it had one.
-const NAMES: u32 = 1000;
 
 /// What can go wrong with the file.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +70,7 @@ impl Spill {
     /// # Errors
     /// The directory is not there or not writable.
     pub fn create(directory: &Path) -> Result<Spill, SpillError> {
-        let file = nameless_file(directory).map_err(|source| SpillError::Create {
+        let file = nameless_file(directory, "sort").map_err(|source| SpillError::Create {
             directory: directory.to_owned(),
             source,
         })?;
@@ -121,30 +119,6 @@ impl Spill {
             source,
         }
     }
-}
-
-fn nameless_file(directory: &Path) -> io::Result<File> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let mut last = io::Error::from(ErrorKind::AlreadyExists);
-    for _ in 0..NAMES {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("overnight-sort-{}-{number}", std::process::id()));
-        let made = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
-        match made {
-            Ok(file) => {
-                fs::remove_file(&path)?;
-                return Ok(file);
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => last = error,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(last)
 }
 
 /// A stretch of the file, and in it whole blocks.
@@ -338,6 +312,7 @@ impl BlockReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::MetadataExt;
 
     fn read_all(spill: &Arc<Spill>, run: SpilledRun) -> Result<Vec<u8>> {
