@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used)]
 
 mod inputs;
+#[path = "inputs/packed.rs"]
+mod packed;
 #[path = "inputs/values.rs"]
 mod values;
 
@@ -92,11 +94,48 @@ mod decompress {
         through(bencher, inputs::gzip);
     }
 
+    #[divan::bench]
+    fn bzip2(bencher: Bencher) {
+        through(bencher, packed::bzip2);
+    }
+
+    #[divan::bench]
+    fn xz(bencher: Bencher) {
+        through(bencher, packed::xz);
+    }
+
     fn through(bencher: Bencher, compress: fn(&[u8]) -> Vec<u8>) {
         let text = inputs::wide_text();
         let stored = compress(&text);
         bencher.counter(BytesCount::of_slice(&text)).bench(|| {
-            let (_, mut decoded) = decode::open(stored.as_slice()).expect("known compression");
+            let (_, mut decoded) = decode::open(stored.as_slice(), 0).expect("known compression");
+            inputs::drain(&mut decoded)
+        });
+    }
+}
+
+/// Megabytes a second of an object in many frames, by whoever reads (0 threads) and side by side.
+mod frames {
+    use super::*;
+
+    const THREADS: [usize; 4] = [0, 1, 2, 4];
+
+    #[divan::bench(args = THREADS)]
+    fn zstd(bencher: Bencher, threads: usize) {
+        through(bencher, packed::zstd_frames, threads);
+    }
+
+    #[divan::bench(args = THREADS)]
+    fn bgzip(bencher: Bencher, threads: usize) {
+        through(bencher, packed::bgzip, threads);
+    }
+
+    fn through(bencher: Bencher, compress: fn(&[u8]) -> Vec<u8>, threads: usize) {
+        let text = inputs::wide_text().repeat(4);
+        let stored = compress(&text);
+        bencher.counter(BytesCount::of_slice(&text)).bench(|| {
+            let opened = decode::open(stored.as_slice(), threads);
+            let (_, mut decoded) = opened.expect("known compression");
             inputs::drain(&mut decoded)
         });
     }

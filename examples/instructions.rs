@@ -65,7 +65,8 @@ fn run(step: &str, passes: usize) -> (&'static str, f64) {
                 _ => inputs::gzip(&text),
             };
             repeat(passes, || {
-                let (_, mut decoded) = decode::open(stored.as_slice()).expect("known compression");
+                let (_, mut decoded) =
+                    decode::open(stored.as_slice(), 0).expect("known compression");
                 inputs::drain(&mut decoded)
             });
             ("MB", text.len() as f64 / 1e6)

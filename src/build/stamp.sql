@@ -39,6 +39,7 @@ comment on table overnight.loaded is 'A receipt for each table, written in the t
 create table overnight.reject (
     source text not null,
     key text not null,
+    member text,
     record bigint not null,
     line bigint not null,
     byte bigint not null,

@@ -3,8 +3,9 @@
 use super::file::{ColumnFile, SourceFile, parse_toml};
 use super::format::{Format, FormatRead, Unpacking};
 use super::{ColumnRule, Expect};
+use crate::read::container::Members;
 use crate::read::dialect::Dialect;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -17,6 +18,8 @@ pub struct Source {
     pub table: String,
     /// Matches keys below the dataset's prefix.
     pub files: glob::Pattern,
+    /// Which members of archives.
+    pub members: Members,
     pub format: Format,
     /// How its text is spelled, or the text that another format is turned into.
     pub dialect: Dialect,
@@ -44,12 +47,13 @@ impl Source {
             None => ("public".to_owned(), file.table.clone()),
         };
         let format = FormatRead::new(file.format)?;
+        let (files, members) = Members::split(&file.files)?;
         Ok(Source {
             name: name.to_owned(),
             schema,
             table,
-            files: glob::Pattern::new(&file.files)
-                .with_context(|| format!("`files = \"{}\"` is not a glob", file.files))?,
+            files,
+            members,
             format: format.format,
             dialect: format.dialect,
             names: format.names,

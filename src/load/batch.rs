@@ -5,6 +5,7 @@
 
 use super::budget::Share;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Rows for one target, with the memory they hold.
 #[derive(Debug)]
@@ -23,7 +24,9 @@ pub struct Batch {
 pub struct Origin {
     /// Index among the objects of the table.
     pub object: usize,
-    /// Number of the chunk's first record in the object, counted from 1.
+    /// The member of it, where it is an archive.
+    pub member: Option<Arc<str>>,
+    /// Number of the chunk's first record in the object or member, counted from 1.
     pub first_record: u64,
     pub records: Records,
 }
@@ -39,8 +42,8 @@ pub enum Records {
 }
 
 impl Origin {
-    /// Object and record number (from 1) of a row (from 0) of the batch.
-    fn find(&self, row: u64) -> Option<(usize, u64)> {
+    /// Object, member and record number (from 1) of a row (from 0) of the batch.
+    fn find(&self, row: u64) -> Option<(usize, Option<&str>, u64)> {
         let record = match &self.records {
             Records::AllBut(rejected) => rejected.iter().fold(row, |record, rejected| {
                 record + u64::from(*rejected <= record)
@@ -48,7 +51,8 @@ impl Origin {
             Records::These(records) => u64::from(*records.get(usize::try_from(row).ok()?)?),
             Records::Unknown => return None,
         };
-        Some((self.object, self.first_record + record))
+        let member = self.member.as_deref();
+        Some((self.object, member, self.first_record + record))
     }
 }
 
@@ -72,8 +76,8 @@ impl Places {
         self.rows = 0;
     }
 
-    /// Object and record number (from 1) of a row of the statement (from 0).
-    pub fn find(&self, row: u64) -> Option<(usize, u64)> {
+    /// Object, member and record number (from 1) of a row of the statement (from 0).
+    pub fn find(&self, row: u64) -> Option<(usize, Option<&str>, u64)> {
         let index = self.batches.partition_point(|(first, _)| *first <= row);
         let (first, origin) = self.batches.get(index.checked_sub(1)?)?;
         origin.find(row - first)
@@ -88,6 +92,7 @@ mod tests {
     fn a_row_is_found_past_rejected_records_and_chunks() {
         let origin = |object, first_record, records| Origin {
             object,
+            member: (object == 1).then(|| "m".into()),
             first_record,
             records,
         };
@@ -97,8 +102,10 @@ mod tests {
         places.add(2, origin(1, 1, Records::These(vec![0, 2]))); // records 1, 3
         places.add(1, origin(1, 9, Records::Unknown));
         let found: Vec<_> = (0..8).map(|row| places.find(row)).collect();
-        let known = [(0, 2), (0, 4), (0, 5), (0, 6), (0, 7), (1, 1), (1, 3)];
-        assert_eq!(found[..7], known.map(Some));
+        let first = [2, 4, 5, 6, 7].map(|record| (0, None, record));
+        let second = [1, 3].map(|record| (1, Some("m"), record));
+        let known: Vec<_> = first.into_iter().chain(second).map(Some).collect();
+        assert_eq!(found[..7], known);
         assert_eq!(found[7], None);
         places.clear();
         assert_eq!(places.find(0), None);

@@ -27,9 +27,11 @@ pub struct Encoded {
     /// Counts and rejects; its rows are in `pieces`.
     pub parsed: Parsed,
     pub pieces: Vec<Piece>,
-    /// Offset of the chunk in the decoded object.
+    /// Offset of the chunk in its decoded object or member.
     pub byte: u64,
-    pub lines_before: u64,
+    /// See [`CutChunk`].
+    pub member: Option<Arc<str>>,
+    pub begins: Option<u64>,
     /// How its rows follow each other in the table's key.
     pub order: Option<ChunkOrder>,
     /// What the worker spent on it.
@@ -70,7 +72,8 @@ pub fn encode(
         chunk,
         plan,
         mut share,
-        lines_before,
+        member,
+        begins,
     } = cut;
     let mut parsed = parse(&chunk, &plan, buffers.take(), scratch);
     let rows = std::mem::take(&mut parsed.rows);
@@ -114,7 +117,8 @@ pub fn encode(
         parsed,
         pieces,
         byte,
-        lines_before,
+        member,
+        begins,
         order,
         spent: began.elapsed(),
     })

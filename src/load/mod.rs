@@ -50,8 +50,8 @@ pub use table::{connections_of, frozen_by_load};
 
 /// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
 /// and for each table side by side the parts of its objects in flight, the messages that wait
-/// in the driver and what is gathered for leaves. A zstd file may ask for a window of up to 128 MiB
-/// of its own.
+/// in the driver and what is gathered for leaves. A compressed file may need up to 160 MiB of its own:
+/// the window of zstd or xz, or what is unpacked side by side.
 pub fn memory_bound_bytes(settings: &LoadSettings, connections: usize) -> usize {
     let parts = PARTS_IN_FLIGHT * PART_BYTES as usize;
     let blocks = (reading::BLOCKS_WAITING + 1) * BLOCK_BYTES;

@@ -1,22 +1,25 @@
 //! One raw object from its bytes to chunks: the part of the load that may block.
 //!
-//! Runs on a blocking thread of its own: takes blocks from the fetch, hashes and counts them,
-//! decompresses, cuts into chunks. It takes each chunk's share of the memory before it fills the
+//! Runs on a blocking thread of its own: takes blocks from the fetch, hashes and counts them, opens
+//! containers, cuts each member into chunks. It takes each chunk's share of the memory before it fills the
 //! chunk. When the other side goes away it stops with [`Stopped`], which is never the cause.
 
 use super::budget::{Budget, Share};
 use super::buffers::Buffers;
 use super::plan::TablePlan;
+use crate::dataset::Format;
 use crate::fetch::{Digest, RawObject};
 use crate::problem::Problem;
 use crate::progress::TableProgress;
-use crate::read::decode;
+use crate::read::Encoding;
+use crate::read::container::{self, Content, Limits, Opening, Refusal, Unreadable};
 use crate::read::parse::{RowPlan, Scratch, parse};
 use crate::read::split::{Chunk, SplitError, Splitter};
 use crate::sort::{ChunkOrder, Order};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -33,8 +36,10 @@ pub struct CutChunk {
     pub chunk: Chunk,
     pub plan: Arc<RowPlan>,
     pub share: Share,
-    /// Lines of the object before the chunk's data began (the header), for the first chunk.
-    pub lines_before: u64,
+    /// The member of the archive that it is part of; none where the object is no archive.
+    pub member: Option<Arc<str>>,
+    /// For the first chunk of an object or member: the lines before its data (the header).
+    pub begins: Option<u64>,
 }
 
 /// What was read of the object.
@@ -59,13 +64,16 @@ pub struct Cutting {
     pub chunk_bytes: usize,
     pub progress: Arc<TableProgress>,
     pub runtime: Handle,
+    /// Folder for archives that are read from their ends.
+    pub temporary: PathBuf,
+    /// Threads that may unpack an object compressed in pieces.
+    pub unpacking_threads: usize,
 }
 
 impl Cutting {
     /// Reads the whole object; returns when its last chunk was handed on.
     pub fn run(self) -> Result<ReadObject> {
         let began = Instant::now();
-        let mut idle_s = 0.0;
         let key = self.object.key.clone();
         let mut raw = RawReader {
             blocks: self.blocks,
@@ -76,50 +84,23 @@ impl Cutting {
             progress: self.progress,
             waiting_s: 0.0,
         };
-        let dialect = &self.plan.source.dialect;
-        {
-            let (_, text) = decode::open(&mut raw).map_err(|error| placed(&key, error))?;
-            let mut splitter = Splitter::new(text, dialect, self.chunk_bytes);
-            let header = splitter
-                .header()
-                .map_err(|error| split_error(&key, error))?;
-            let names = match (&self.plan.source.names, header) {
-                (Some(names), _) => names.clone(),
-                (None, Some(header)) => header,
-                (None, None) => bail!(empty(&key)),
-            };
-            let plan = Arc::new(self.plan.row_plan(&names, &key)?);
-            let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
-            let mut lines_before = splitter.start().lines;
-            loop {
-                let waiting = Instant::now();
-                let share = self.runtime.block_on(self.budget.take(share_bytes))?;
-                idle_s += waiting.elapsed().as_secs_f64();
-                let next = splitter
-                    .next(self.buffers.take())
-                    .map_err(|error| split_error(&key, error))?;
-                let Some(chunk) = next else { break };
-                // A record longer than a chunk makes the chunk longer. The share goes back before
-                // the larger one is taken: two that grow while holding could wait for each other.
-                let share = match chunk.bytes.len() > self.chunk_bytes {
-                    false => share,
-                    true => {
-                        drop(share);
-                        let bytes = chunk.bytes.len() as f64 * (1.0 + plan.expansion());
-                        self.runtime.block_on(self.budget.take(bytes as usize))?
-                    }
-                };
-                let cut = CutChunk {
-                    chunk,
-                    plan: Arc::clone(&plan),
-                    share,
-                    lines_before: std::mem::take(&mut lines_before),
-                };
-                let waiting = Instant::now();
-                self.chunks.blocking_send(cut).map_err(|_| Stopped)?;
-                idle_s += waiting.elapsed().as_secs_f64();
-            }
-        }
+        let mut cut = MemberCutting {
+            plan: &self.plan,
+            key: &key,
+            chunks: &self.chunks,
+            budget: &self.budget,
+            buffers: &self.buffers,
+            chunk_bytes: self.chunk_bytes,
+            runtime: &self.runtime,
+            idle_s: 0.0,
+        };
+        let opening = opening(&self.plan, self.temporary, self.unpacking_threads);
+        let members = &self.plan.source.members;
+        container::read(&mut raw, members, &opening, &mut |member, data| {
+            cut.member(member, data)
+        })
+        .map_err(|error| unreadable(&key, error))?;
+        let idle_s = cut.idle_s;
         // Whatever the container did not need is still part of the object.
         io::copy(&mut raw, &mut io::sink()).map_err(|error| placed(&key, error))?;
         let bytes = raw.received;
@@ -137,31 +118,151 @@ impl Cutting {
     }
 }
 
-fn placed(key: &str, error: io::Error) -> anyhow::Error {
+/// How the objects of a source are opened.
+fn opening(plan: &TablePlan, temporary: PathBuf, threads: usize) -> Opening {
+    let source = &plan.source;
+    let default = Limits::default();
+    let said = source.unpacking;
+    Opening {
+        content: match source.format {
+            Format::Parquet => Content::Parquet,
+            Format::Xlsx { .. } => Content::Xlsx,
+            _ => Content::Text,
+        },
+        limits: Limits {
+            expanded_bytes: said.max_expanded_bytes.unwrap_or(default.expanded_bytes),
+            expansion: said.max_expansion.unwrap_or(default.expansion),
+            members: said.max_members.unwrap_or(default.members),
+        },
+        refuse_utf_16: source.dialect.encoding == Encoding::Utf8,
+        temporary,
+        threads,
+    }
+}
+
+/// What the cutting of each member of one object needs.
+struct MemberCutting<'c> {
+    plan: &'c TablePlan,
+    key: &'c str,
+    chunks: &'c mpsc::Sender<CutChunk>,
+    budget: &'c Budget,
+    buffers: &'c Buffers,
+    chunk_bytes: usize,
+    runtime: &'c Handle,
+    /// Waited for memory, and for whoever takes chunks.
+    idle_s: f64,
+}
+
+impl MemberCutting<'_> {
+    /// Cuts one member, with its own header.
+    fn member(&mut self, member: Option<&str>, text: &mut (dyn Read + Send)) -> Result<()> {
+        let place = match member {
+            Some(member) => format!("{}!{member}", self.key),
+            None => self.key.to_owned(),
+        };
+        let member: Option<Arc<str>> = member.map(Arc::from);
+        let source = &self.plan.source;
+        let mut splitter = Splitter::new(text, &source.dialect, self.chunk_bytes);
+        let header = splitter
+            .header()
+            .map_err(|error| split_error(&place, error))?;
+        let names = match (&source.names, header) {
+            (Some(names), _) => names.clone(),
+            (None, Some(header)) => header,
+            (None, None) => bail!(empty(&place)),
+        };
+        let plan = Arc::new(self.plan.row_plan(&names, &place)?);
+        let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
+        let mut begins = Some(splitter.start().lines);
+        loop {
+            let share =
+                self.waiting(|this| this.runtime.block_on(this.budget.take(share_bytes)))?;
+            let next = splitter
+                .next(self.buffers.take())
+                .map_err(|error| split_error(&place, error))?;
+            let Some(chunk) = next else { return Ok(()) };
+            // A record longer than a chunk makes the chunk longer. The share goes back before
+            // the larger one is taken: two that grow while holding could wait for each other.
+            let share = match chunk.bytes.len() > self.chunk_bytes {
+                false => share,
+                true => {
+                    drop(share);
+                    let bytes = chunk.bytes.len() as f64 * (1.0 + plan.expansion());
+                    self.runtime.block_on(self.budget.take(bytes as usize))?
+                }
+            };
+            let cut = CutChunk {
+                chunk,
+                plan: Arc::clone(&plan),
+                share,
+                member: member.clone(),
+                begins: begins.take(),
+            };
+            self.waiting(|this| this.chunks.blocking_send(cut).map_err(|_| Stopped))?;
+        }
+    }
+
+    fn waiting<T>(&mut self, wait: impl FnOnce(&Self) -> T) -> T {
+        let waiting = Instant::now();
+        let done = wait(self);
+        self.idle_s += waiting.elapsed().as_secs_f64();
+        done
+    }
+}
+
+fn placed(place: &str, error: io::Error) -> anyhow::Error {
     if error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
         return anyhow!(Stopped);
     }
-    anyhow::Error::new(error).context(unreadable(key))
+    let inner = error.get_ref();
+    if let Some(refusal) = inner.and_then(|inner| inner.downcast_ref::<Refusal>()) {
+        return refused(place, refusal.clone());
+    }
+    anyhow::Error::new(error).context(not_whole(place))
 }
 
-fn unreadable(key: &str) -> Problem {
-    Problem::refused(format!("read `{key}`"))
+fn refused(place: &str, refusal: Refusal) -> anyhow::Error {
+    let hint = format!("{}; nothing was published", refusal.hint);
+    let problem = Problem::refused(format!("read `{place}`")).hint(hint);
+    anyhow::Error::new(refusal).context(problem)
+}
+
+fn unreadable(key: &str, error: Unreadable) -> anyhow::Error {
+    let place = |member: Option<String>| match member {
+        Some(member) => format!("{key}!{member}"),
+        None => key.to_owned(),
+    };
+    match error {
+        Unreadable::Raw(error) => placed(key, error),
+        Unreadable::Data { member, source } => placed(&place(member), source),
+        Unreadable::Refused { member, refusal } => refused(&place(member), refusal),
+        Unreadable::Spool { .. } => {
+            let problem = Problem::dependency(format!("read `{key}`"))
+                .hint("`temporary` names the folder for temporary files: it needs room for the archives being read");
+            anyhow::Error::new(error).context(problem)
+        }
+        Unreadable::Taker(error) => error,
+    }
+}
+
+fn not_whole(place: &str) -> Problem {
+    Problem::refused(format!("read `{place}`"))
         .hint("ask whoever delivers the file for a whole one; nothing was published")
 }
 
-fn empty(key: &str) -> Problem {
-    Problem::refused(format!("`{key}` is empty: expected at least a header"))
+fn empty(place: &str) -> Problem {
+    Problem::refused(format!("`{place}` is empty: expected at least a header"))
         .hint("an empty delivery is not a night's data; nothing was published")
 }
 
-fn split_error(key: &str, error: SplitError) -> anyhow::Error {
+fn split_error(place: &str, error: SplitError) -> anyhow::Error {
     match error {
-        SplitError::Io(error) => placed(key, error),
+        SplitError::Io(error) => placed(place, error),
         SplitError::RecordTooLong { .. } => anyhow::Error::new(error).context(
-            Problem::refused(format!("read `{key}`"))
+            Problem::refused(format!("read `{place}`"))
                 .hint("look for a quote that is not closed; `max_record_bytes` under [format] allows longer records"),
         ),
-        other => anyhow::Error::new(other).context(unreadable(key)),
+        other => anyhow::Error::new(other).context(not_whole(place)),
     }
 }
 
@@ -207,9 +308,12 @@ const PEEK_BYTES: usize = 16 << 10;
 
 /// Reads the header of an object from its first bytes, to find a file that does not fit before
 /// anything is loaded. Returns how its first rows follow each other in the table's key, where that
-/// can be told.
+/// can be told. An archive can tell nothing before it is there as a whole.
 pub fn peek(plan: &TablePlan, key: &str, start: &[u8]) -> Result<Option<Order>> {
-    let (_, text) = decode::open(start).map_err(|error| placed(key, error))?;
+    let opening = opening(plan, PathBuf::new(), 0);
+    let text = container::read_start(start, &plan.source.members, &opening)
+        .map_err(|error| unreadable(key, error))?;
+    let Some(text) = text else { return Ok(None) };
     let mut splitter = Splitter::new(text, &plan.source.dialect, PEEK_BYTES);
     let names = match &plan.source.names {
         Some(names) => names.clone(),

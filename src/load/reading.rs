@@ -26,6 +26,10 @@ pub const BLOCKS_WAITING: usize = 2;
 /// Chunks of one table being parsed for each worker; more would only hold memory.
 const CHUNKS_AHEAD: usize = 3;
 
+/// Threads that unpack one object which was compressed in pieces, at most: they feed about four times
+/// as many that parse.
+const MOST_UNPACKING: usize = 4;
+
 /// Objects of one table that are read at once: one decompressor feeds about four parsing threads.
 pub fn objects_at_once(workers: usize) -> usize {
     (1 + workers / 4).min(4)
@@ -67,6 +71,8 @@ pub struct Reading<'l> {
     order: OrderWatch,
     /// Of the object under way.
     count: InputCount,
+    /// Of its member under way, or of itself where it is no archive.
+    records: u64,
     lines: u64,
 }
 
@@ -112,6 +118,7 @@ impl<'l> Reading<'l> {
             sorting,
             order: OrderWatch::default(),
             count: InputCount::begin(""),
+            records: 0,
             lines: 0,
         }
     }
@@ -180,7 +187,6 @@ impl<'l> Reading<'l> {
             };
             self.count = InputCount::begin(&object.key);
             self.count.version = object.version.to_string();
-            self.lines = 0;
             self.consume(index, chunks).await?;
             self.load.inputs.push(self.count.clone());
         }
@@ -213,8 +219,10 @@ impl<'l> Reading<'l> {
     }
 
     async fn hand_on(&mut self, object: usize, encoded: Encoded) -> Result<()> {
-        let first_record = self.count.records_read + 1;
-        self.lines += encoded.lines_before;
+        if let Some(lines) = encoded.begins {
+            (self.records, self.lines) = (0, lines);
+        }
+        let first_record = self.records + 1;
         self.account(&encoded)?;
         self.load.timing.parse_cpu_s += encoded.spent.as_secs_f64();
         self.progress.add(0, encoded.parsed.rejected);
@@ -238,6 +246,7 @@ impl<'l> Reading<'l> {
                 row_count: piece.row_count,
                 origin: Origin {
                     object,
+                    member: encoded.member.clone(),
                     first_record,
                     records: piece.records,
                 },
@@ -248,10 +257,10 @@ impl<'l> Reading<'l> {
         Ok(())
     }
 
-    /// Adds up a chunk and turns its places into places of the object.
+    /// Adds up a chunk and turns its places into places of the object or member.
     fn account(&mut self, encoded: &Encoded) -> Result<()> {
         let parsed = &encoded.parsed;
-        let first_record = self.count.records_read + 1;
+        let first_record = self.records + 1;
         for reject in &parsed.rejects {
             if self.load.rejects.len() == MAX_LISTED_REJECTS {
                 break;
@@ -262,6 +271,7 @@ impl<'l> Reading<'l> {
             self.load.rejects.push(PlacedReject {
                 source: self.load.source.clone(),
                 key: self.count.key.clone(),
+                member: encoded.member.as_deref().map(str::to_owned),
                 record: first_record + reject.record,
                 line: self.lines + reject.line + 1,
                 byte: encoded.byte + reject.byte,
@@ -272,6 +282,7 @@ impl<'l> Reading<'l> {
         self.count.records_read += parsed.records;
         self.count.rows_loaded += parsed.row_count;
         self.count.rejected += parsed.rejected;
+        self.records += parsed.records;
         self.lines += parsed.lines;
         let source = &self.job.plan.source;
         if self.count.rejected > 0
@@ -308,6 +319,8 @@ async fn read_object(
         chunk_bytes: loader.request.settings.chunk_bytes,
         progress: Arc::clone(progress),
         runtime: tokio::runtime::Handle::current(),
+        temporary: loader.request.temporary.to_owned(),
+        unpacking_threads: loader.request.settings.workers.clamp(1, MOST_UNPACKING),
     };
     let cut = tokio::task::spawn_blocking(move || cutting.run());
     let fetch = loader.request.location.read(object, block_sender);

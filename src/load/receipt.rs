@@ -94,11 +94,12 @@ pub async fn write(session: &Session, load: &TableLoad) -> Result<()> {
         };
         session
             .execute(
-                "insert into overnight.reject (source, key, record, line, byte, column_name, reason)
-                 select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])",
+                "insert into overnight.reject (source, key, member, record, line, byte, column_name, reason)
+                 select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])",
                 &[
                     &text(|reject| &reject.source),
                     &text(|reject| &reject.key),
+                    &some.iter().map(|reject| reject.member.as_deref()).collect::<Vec<_>>(),
                     &number(|reject| reject.record),
                     &number(|reject| reject.line),
                     &number(|reject| reject.byte),

@@ -11,12 +11,14 @@ use crate::units::grouped;
 use anyhow::Result;
 use serde::Serialize;
 
-/// A reject with its place in the object: record and line count from 1, the byte from 0 in the
-/// decompressed text.
+/// A reject with its place: record and line count from 1, the byte from 0, in the text of the object
+/// or of its member.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlacedReject {
     pub source: String,
     pub key: String,
+    /// Where the object is an archive; those of archives in it joined by `!`.
+    pub member: Option<String>,
     pub record: u64,
     pub line: u64,
     pub byte: u64,
@@ -26,17 +28,20 @@ pub struct PlacedReject {
 
 impl PlacedReject {
     /// Names of its fields, in the order in which they are serialized.
-    pub const FIELDS: [&str; 7] = [
-        "source", "key", "record", "line", "byte", "column", "reason",
+    pub const FIELDS: [&str; 8] = [
+        "source", "key", "member", "record", "line", "byte", "column", "reason",
     ];
 }
 
 impl std::fmt::Display for PlacedReject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.member {
+            Some(member) => write!(f, "`{}!{member}`", self.key)?,
+            None => write!(f, "`{}`", self.key)?,
+        }
         write!(
             f,
-            "`{}` record {}, line {}, byte {}",
-            self.key,
+            " record {}, line {}, byte {}",
             grouped(self.record),
             grouped(self.line),
             grouped(self.byte)

@@ -130,6 +130,7 @@ impl<'l> Sorting<'l> {
                     rows: buffers.lend(rows),
                     row_count,
                     origin: Origin {
+                        member: None,
                         object: 0,
                         first_record: 0,
                         records: Records::Unknown,

@@ -209,11 +209,16 @@ impl<'l> Stream<'l> {
 
     /// The server's answer to a COPY, with the record that it points at.
     fn explain(&self, failed: CopyError) -> anyhow::Error {
-        let place = failed
-            .row
-            .and_then(|row| self.places.find(row))
-            .and_then(|(object, record)| Some((self.objects.get(object)?, record)))
-            .map(|(object, record)| format!("`{}` record {}", object.key, grouped(record)));
+        let place = failed.row.and_then(|row| self.places.find(row)).and_then(
+            |(object, member, record)| {
+                let key = &self.objects.get(object)?.key;
+                let record = grouped(record);
+                Some(match member {
+                    Some(member) => format!("`{key}!{member}` record {record}"),
+                    None => format!("`{key}` record {record}"),
+                })
+            },
+        );
         let refused = failed
             .error
             .downcast_ref::<tokio_postgres::Error>()

@@ -1,14 +1,14 @@
-//! Bytes of a raw object to encoded rows: decompress, cut into chunks, cut into fields, parse.
+//! Bytes of a raw object to encoded rows: unpack, cut into chunks, cut into fields, parse.
 //!
 //! Everything here is synchronous and pure: no network, no clock, no environment. Decompression
 //! and splitting run on one blocking thread for each open object; [`parse`] runs on many threads
 //! at once and gives the same rows and rejects as one thread would, in the same order.
 
+pub mod container;
 pub mod decode;
 pub mod delimited;
 pub mod dialect;
 pub mod encoding;
-mod gzip;
 mod marks;
 mod money;
 pub mod nulls;

@@ -186,12 +186,12 @@ fn the_file_of_rejects_lists_all_of_them_with_and_without_a_budget() {
         )
         .len();
         format!(
-            "item,rejects_file/{key},{record},{},{byte},price,has more than 2 digits after the decimal point, expected at most 2 digits after the decimal point",
+            "item,rejects_file/{key},,{record},{},{byte},price,has more than 2 digits after the decimal point, expected at most 2 digits after the decimal point",
             record + 1
         )
     };
     let expected: Vec<String> = [
-        "source,key,record,line,byte,column,reason".to_owned(),
+        "source,key,member,record,line,byte,column,reason".to_owned(),
         line("items_1.csv", 7),
         line("items_1.csv", 20),
         line("items_2.csv", 50),

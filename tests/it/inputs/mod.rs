@@ -4,6 +4,7 @@ mod before_the_load;
 mod broken_files;
 mod broken_records;
 mod configuration;
+mod containers;
 mod headers;
 mod spellings;
 mod types;

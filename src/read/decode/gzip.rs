@@ -9,7 +9,8 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::decode::{Raw, broken};
+use super::broken;
+use super::raw::Raw;
 
 /// Checksum and length at the end of a member.
 const TRAILER_BYTES: usize = 8;
@@ -30,11 +31,20 @@ enum State {
 
 impl<R: Read> Gzip<R> {
     pub(super) fn new(raw: Raw<R>) -> Self {
+        Self::reading(raw, Vec::with_capacity(TRAILER_BYTES + HEADER_BYTES), false)
+    }
+
+    /// Goes on behind a member that somebody else has read.
+    pub(super) fn after_member(raw: Raw<R>) -> Self {
+        Self::reading(raw, vec![0; TRAILER_BYTES], true)
+    }
+
+    fn reading(raw: Raw<R>, noted: Vec<u8>, after_body: bool) -> Self {
         Gzip {
             decoder: MultiGzDecoder::new(Noted {
                 raw,
-                noted: Vec::with_capacity(TRAILER_BYTES + HEADER_BYTES),
-                after_body: false,
+                noted,
+                after_body,
             }),
             state: State::Reading,
         }
