@@ -303,6 +303,9 @@ impl Read for RawReader {
     }
 }
 
+/// How much of an object is fetched to look at it before the load.
+pub const START_BYTES: u64 = 256 << 10;
+
 /// What is looked at of the text of an object before the load, at most.
 const PEEK_BYTES: usize = 16 << 10;
 
@@ -317,10 +320,18 @@ pub fn peek(plan: &TablePlan, key: &str, start: &[u8]) -> Result<Option<Order>> 
     let mut splitter = Splitter::new(text, &plan.source.dialect, PEEK_BYTES);
     let names = match &plan.source.names {
         Some(names) => names.clone(),
-        None => splitter
-            .header()
-            .map_err(|error| split_error(key, error))?
-            .with_context(|| empty(key))?,
+        None => match splitter.header() {
+            // The header is longer than the start.
+            Err(SplitError::Io(error))
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && start.len() as u64 >= START_BYTES =>
+            {
+                return Ok(None);
+            }
+            header => header
+                .map_err(|error| split_error(key, error))?
+                .with_context(|| empty(key))?,
+        },
     };
     let rows = plan.row_plan(&names, key)?;
     let Some(watched) = &plan.watched else {

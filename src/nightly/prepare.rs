@@ -67,7 +67,10 @@ impl Run<'_> {
             plan.ask(&session).await?;
             let mut looked_at = Vec::new();
             for object in &inputs.objects {
-                let start = self.location.read_start(object, 256 << 10).await?;
+                let start = self
+                    .location
+                    .read_start(object, object::START_BYTES)
+                    .await?;
                 let order = object::peek(&plan, &object.key, &start)
                     .with_context(|| format!("look at the header of `{}`", object.key))?;
                 looked_at.extend(order);

@@ -300,7 +300,7 @@ fn a_zip_cut_at_every_byte_is_truncated_and_a_flipped_bit_is_found() {
     }
     let commented = {
         let mut writer = ZipWriter::new_append(Cursor::new(whole.clone())).unwrap();
-        writer.set_comment("made at night");
+        writer.set_comment("made at night").unwrap();
         writer.finish().unwrap().into_inner()
     };
     assert_eq!(open(&commented, "*").unwrap().len(), 1);

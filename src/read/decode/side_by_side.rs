@@ -52,7 +52,7 @@ pub(super) struct SideBySide<R: Read> {
     now: Vec<u8>,
     given: usize,
     spare: Vec<Vec<u8>>,
-    rest: Option<Box<Rest<R>>>,
+    rest: Option<Rest<R>>,
     failed: bool,
 }
 
@@ -65,7 +65,7 @@ enum Behind {
 }
 
 enum Rest<R: Read> {
-    Gzip(Gzip<R>),
+    Gzip(Box<Gzip<R>>),
     Zstd(stream::Stream<zstd::stream::read::Decoder<'static, Raw<R>>>),
 }
 
@@ -214,10 +214,10 @@ impl<R: Read> SideBySide<R> {
                 Some(Behind::Error(error)) => return Err(error),
                 Some(Behind::Other) => {
                     let raw = self.raw.take().ok_or_else(gone)?;
-                    self.rest = Some(Box::new(match self.format {
-                        Format::Bgzip => Rest::Gzip(Gzip::after_member(raw)),
+                    self.rest = Some(match self.format {
+                        Format::Bgzip => Rest::Gzip(Box::new(Gzip::after_member(raw))),
                         Format::Zstd => Rest::Zstd(stream::zstd(raw)?),
-                    }));
+                    });
                 }
                 Some(Behind::End) | None => {
                     self.behind = Some(Behind::End);

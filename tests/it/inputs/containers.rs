@@ -39,7 +39,14 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// Rows of these ids; a negative one cannot be loaded.
+/// 100 MiB of one byte in a hundred KiB.
+fn bomb() -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    out.write_all(&vec![b'0'; 100 << 20]).unwrap();
+    out.finish().unwrap()
+}
+
+/// Rows of these ids; the bad ones cannot be loaded.
 fn items(ids: std::ops::Range<i64>, bad: &[i64]) -> Vec<u8> {
     let mut text = String::from("id,name,price,seen\n");
     for id in ids {
@@ -177,7 +184,7 @@ fn what_cannot_be_opened_says_why_and_what_to_write() {
     let members = [("a.csv", text.as_slice()), ("b.csv", &text)];
     let archive = zip(&members);
     let packed = gzip(&tar(&members));
-    let cases: [(&str, &str, Vec<u8>, &[&str]); 9] = [
+    let cases: [(&str, &str, Vec<u8>, &[&str]); 11] = [
         (
             "two files",
             "items*",
@@ -229,10 +236,28 @@ fn what_cannot_be_opened_says_why_and_what_to_write() {
         (
             "bomb",
             "items*",
-            gzip(&vec![b'0'; 100 << 20]),
+            bomb(),
             &[
                 "it expands to more than 250 times its size",
                 "hint: what does is most likely a bomb; `max_expansion` under [format] allows more; nothing was published",
+            ],
+        ),
+        (
+            "max_members = 1\n",
+            "items*!*.csv",
+            archive.clone(),
+            &[
+                "it holds more than 1 members",
+                "hint: `max_members` under [format]",
+            ],
+        ),
+        (
+            "max_expanded_bytes = \"1KiB\"\n",
+            "items*!*.csv",
+            packed.clone(),
+            &[
+                "it expands to more than 1.0 KiB",
+                "hint: `max_expanded_bytes` under [format] allows more; nothing was published",
             ],
         ),
         (
@@ -248,9 +273,12 @@ fn what_cannot_be_opened_says_why_and_what_to_write() {
             &["this is an Excel workbook, not text", "`kind = \"xlsx\"`"],
         ),
     ];
-    let bomb_text = "max_record_bytes = \"1GiB\"\n";
     for (what, files, bytes, texts) in cases {
-        let format = if what == "bomb" { bomb_text } else { "" };
+        let format = match what {
+            "bomb" => "max_record_bytes = \"1GiB\"\n",
+            key if key.contains(" = ") => key,
+            _ => "",
+        };
         source(&project, files, &format!("[format]\n{format}"));
         project.input("items.csv", bytes);
         let ended = project.refuses(1, &["`boxes_refused/items.csv", "hint: "]);
