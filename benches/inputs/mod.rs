@@ -189,6 +189,7 @@ fn plan(types: Vec<Type>, encoding: Encoding, nulls: &[&str]) -> RowPlan {
         dialect: dialect(None, encoding),
         fields: types.len(),
         columns: types.into_iter().enumerate().map(column).collect(),
+        faults: None,
     }
 }
 

@@ -97,6 +97,14 @@ impl<'c> Fields<'c> {
         &self.bytes[span.start..span.end]
     }
 
+    /// Returns where a field begins in the chunk, behind its quote.
+    ///
+    /// # Panics
+    /// If `index` is not less than [`Fields::len`].
+    pub fn start(&self, index: usize) -> usize {
+        self.spans[index].start
+    }
+
     /// Forgets the chunk and keeps the memory.
     pub fn recycle<'d>(mut self) -> Fields<'d> {
         self.clear();

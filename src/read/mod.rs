@@ -1,28 +1,39 @@
-//! Bytes of a raw object to encoded rows: unpack, cut into chunks, cut into fields, parse.
+//! Bytes of a raw object to encoded rows: unpack, make text, cut into chunks, cut into fields, parse.
 //!
 //! Everything here is synchronous and pure: no network, no clock, no environment. Decompression
 //! and splitting run on one blocking thread for each open object; [`parse`] runs on many threads
 //! at once and gives the same rows and rejects as one thread would, in the same order.
 
+mod calendar;
 pub mod container;
 pub mod decode;
 pub mod delimited;
 pub mod dialect;
 pub mod encoding;
+pub mod faults;
 mod marks;
 mod money;
 pub mod nulls;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod parse;
 mod plain;
 mod record_end;
 mod row;
 mod row_buffer;
+pub mod rows;
 pub mod split;
+mod spool;
+pub mod text;
+mod transcode;
+#[cfg(feature = "xlsx")]
+pub mod xlsx;
+pub mod xml;
 #[cfg(test)]
 mod tests;
 
 pub use decode::Compression;
 pub use delimited::{CutFault, Cutter, Fields, Place};
 pub use dialect::{Dialect, Escape, Newline};
-pub use encoding::{Encoding, whole_chunk_is_utf8};
+pub use encoding::Encoding;
 pub use split::{Chunk, Position, SplitError, Splitter};

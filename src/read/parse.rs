@@ -7,7 +7,8 @@
 
 use super::delimited::{Cutter, Fields};
 use super::dialect::{Dialect, Escape};
-use super::encoding::{Encoding, whole_chunk_is_utf8};
+use super::encoding::Encoding;
+use super::faults::{Faults, Why};
 use super::nulls::Nulls;
 use super::plain::{Line, Marks};
 use super::row::{Refused, RowEncoder, RowScratch};
@@ -15,7 +16,9 @@ use super::row_buffer::RowBuffer;
 use super::split::Chunk;
 use crate::dataset::Spelling;
 use crate::encode::{Fault, Type};
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// Rejects of one source that are kept with their places; further ones are only counted.
 pub const MAX_LISTED_REJECTS: usize = 100_000;
@@ -28,6 +31,8 @@ pub struct RowPlan {
     pub fields: usize,
     /// In the order of the COPY column list.
     pub columns: Vec<ColumnPlan>,
+    /// Why bytes FF stand in the text, where it is not the file itself.
+    pub faults: Option<Arc<Faults>>,
 }
 
 /// One column of the row.
@@ -99,11 +104,14 @@ pub enum Reason {
         wanted: usize,
     },
     Cut(super::delimited::CutFault),
-    /// A byte that the encoding does not define, at this offset in the field.
+    /// A byte that the encoding does not define. Of a chunk being parsed it counts from its start,
+    /// of a parsed one from the start of the decompressed file; none if there were too many to know.
     Encoding {
-        offset: usize,
+        byte: Option<u64>,
         encoding: Encoding,
     },
+    /// What the file holds there is no value, in the words of whoever made text of it.
+    Said(Cow<'static, str>),
     Null,
     Money,
     Value(Fault),
@@ -118,13 +126,14 @@ impl fmt::Display for Reason {
         match self {
             Reason::Fields { found, wanted } => write!(f, "has {found} fields, expected {wanted}"),
             Reason::Cut(fault) => fault.fmt(f),
-            Reason::Encoding { offset, encoding } => {
-                write!(
-                    f,
-                    "byte {offset} of the field is not valid {}",
-                    encoding.label()
-                )
-            }
+            Reason::Encoding { byte, encoding } => match byte {
+                Some(byte) => {
+                    let label = encoding.label();
+                    write!(f, "is not valid {label} at byte {byte} of the file")
+                }
+                None => write!(f, "is not valid {}", encoding.label()),
+            },
+            Reason::Said(said) => f.write_str(said),
             Reason::Null => f.write_str("is null, and the column is declared not null"),
             Reason::Money => f.write_str("is not an amount such as $1,234.00 or ($60.80)"),
             Reason::Nowhere { table } => {
@@ -158,10 +167,7 @@ pub(super) fn parse_with(
 ) -> Parsed {
     let bytes = &chunk.bytes;
     // One check for the whole chunk is several times cheaper than one for each field.
-    let is_text = match plan.dialect.encoding {
-        Encoding::Utf8 => whole_chunk_is_utf8(bytes),
-        Encoding::Iso8859_1 | Encoding::Windows1252 => bytes.is_ascii(),
-    };
+    let is_text = plan.dialect.encoding.is_text(bytes);
     let as_it_is = is_text && memchr::memchr(0, bytes).is_none();
     let mut parsed = Parsed::default();
     let mut rows = RowBuffer::new(memory, bytes.len() * 5 / 2);
@@ -211,7 +217,24 @@ pub(super) fn parse_with(
         parsed.lines = cutter.lines();
     }
     (parsed.rows, parsed.last_row) = rows.finish();
+    for reject in &mut parsed.rejects {
+        in_the_file(&mut reject.reason, chunk.byte, plan);
+    }
     parsed
+}
+
+/// Turns a place in the chunk into one in the file, or the reason that is known for it.
+fn in_the_file(reason: &mut Reason, before: u64, plan: &RowPlan) {
+    let Reason::Encoding { byte, .. } = reason else {
+        return;
+    };
+    *byte = byte.map(|byte| before + byte);
+    let Some(faults) = &plan.faults else { return };
+    match byte.and_then(|byte| faults.at(byte)) {
+        Some(Why::Said(said)) => *reason = Reason::Said(said),
+        Some(Why::Byte(in_the_file)) => *byte = Some(in_the_file),
+        None => *byte = None,
+    }
 }
 
 /// Every delimiter and newline of the chunk is one: no quote or escape says otherwise.

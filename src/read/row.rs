@@ -214,9 +214,14 @@ impl Texts for CutTexts<'_> {
         let (text, _quoted) = self.fields.get(field);
         match self.encoding {
             None => Ok(text),
-            Some(encoding) => encoding
-                .decode(text, decoded)
-                .map_err(|offset| Reason::Encoding { offset, encoding }),
+            Some(encoding) => encoding.decode(text, decoded).map_err(|offset| {
+                // Escapes before it are only in the file.
+                let raw = self.fields.raw(field);
+                let written = encoding.decode(raw, &mut Vec::new()).err();
+                let place = self.fields.start(field) + written.unwrap_or(offset);
+                let byte = Some(place as u64);
+                Reason::Encoding { byte, encoding }
+            }),
         }
     }
 

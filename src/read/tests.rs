@@ -315,6 +315,7 @@ proptest! {
                 spelling: None,
                 ty: types[field].clone(),
             }).collect(),
+            faults: None,
         };
         let chunk = Chunk { bytes, byte: 0, newline };
         let mut scratch = Scratch::default();
