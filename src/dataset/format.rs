@@ -6,6 +6,7 @@
 use super::format_file::{EscapeFile, FormatFile, Kind};
 use crate::read::dialect::{Dialect, Escape};
 use crate::read::encoding::Encoding;
+use crate::read::{rows, text};
 use anyhow::{Context, Result, bail};
 
 /// What the files of a source are, once they are taken out of their containers.
@@ -17,12 +18,26 @@ pub enum Format {
     /// One row for each element at this path.
     Xml {
         rows: String,
+        /// Instead of what a document says of itself.
+        encoding: Option<Encoding>,
     },
     Parquet,
     /// The sheet of this name; without one, the only sheet.
     Xlsx {
         sheet: Option<String>,
     },
+}
+
+impl Format {
+    /// How a null is written by what turns the format into text, if that is done.
+    pub(super) fn null_of_rows(&self) -> Option<String> {
+        match self {
+            Format::Delimited | Format::FixedWidth | Format::JsonLines => None,
+            Format::Xml { .. } | Format::Parquet | Format::Xlsx { .. } => {
+                Some(rows::NULL.to_owned())
+            }
+        }
+    }
 }
 
 /// How much may come out of a container, where the source file says it; see the container for what
@@ -44,9 +59,6 @@ pub(super) struct FormatRead {
     pub(super) unpacking: Unpacking,
 }
 
-/// The delimiter of the text that tables without a text of their own are turned into.
-const UNIT_SEPARATOR: u8 = 0x1F;
-
 impl FormatRead {
     pub(super) fn new(file: FormatFile) -> Result<FormatRead> {
         let kind = file.kind.unwrap_or(Kind::Delimited);
@@ -58,14 +70,10 @@ impl FormatRead {
                 header: false,
                 ..common(&file)?
             },
-            // What the reader of the kind writes: see `read::text`.
+            // What the readers of these kinds write.
             Kind::Xml | Kind::Parquet | Kind::Xlsx => Dialect {
-                delimiter: UNIT_SEPARATOR,
-                quote: None,
-                escape: Escape::Backslash,
                 header: file.header.unwrap_or(true),
-                encoding: Encoding::Utf8,
-                ..common(&file)?
+                ..rows::dialect(common(&file)?.max_record_bytes)
             },
         };
         dialect.check()?;
@@ -74,6 +82,7 @@ impl FormatRead {
             Kind::FixedWidth => Format::FixedWidth,
             Kind::JsonLines => Format::JsonLines,
             Kind::Xml => Format::Xml {
+                encoding: encoding(&file)?,
                 rows: file.rows.context(
                     "`kind = \"xml\"` needs `rows = \"/path/to/element\"`, the path of the element that is a row",
                 )?,
@@ -81,15 +90,20 @@ impl FormatRead {
             Kind::Parquet => Format::Parquet,
             Kind::Xlsx => Format::Xlsx { sheet: file.sheet },
         };
+        if matches!(kind, Kind::Parquet | Kind::Xlsx) {
+            text::check_built_with(kind.key())?;
+        }
+        let mut null = file.null.unwrap_or_else(|| match kind {
+            // Where a value can be absent, an empty one is a value.
+            Kind::JsonLines | Kind::Parquet => Vec::new(),
+            _ => vec![String::new()],
+        });
+        null.extend(format.null_of_rows());
         Ok(FormatRead {
             format,
             dialect,
             names: file.names,
-            null: file.null.unwrap_or_else(|| match kind {
-                // Where a value can be absent, an empty one is a value.
-                Kind::JsonLines | Kind::Parquet => Vec::new(),
-                _ => vec![String::new()],
-            }),
+            null,
             unpacking: Unpacking {
                 max_expanded_bytes: file.max_expanded_bytes.map(|bytes| bytes.0),
                 max_expansion: file.max_expansion,
@@ -127,17 +141,23 @@ fn delimited(file: &FormatFile) -> Result<Dialect> {
 /// What every kind has.
 fn common(file: &FormatFile) -> Result<Dialect> {
     Ok(Dialect {
-        encoding: match file.encoding.as_deref() {
-            None => Encoding::Utf8,
-            Some(label) => Encoding::from_label(label).with_context(|| {
-                format!("encoding `{label}` is not known: write utf-8, windows-1252 or iso-8859-1")
-            })?,
-        },
+        encoding: encoding(file)?.unwrap_or(Encoding::Utf8),
         max_record_bytes: file
             .max_record_bytes
             .map_or(16 << 20, |bytes| bytes.0 as usize),
         ..Dialect::default()
     })
+}
+
+fn encoding(file: &FormatFile) -> Result<Option<Encoding>> {
+    let read = |label: &String| {
+        Encoding::from_label(label).with_context(|| {
+            format!(
+                "encoding `{label}` is not known: write utf-8, utf-16, windows-1252, iso-8859-1, shift_jis, gbk or another label of the WHATWG Encoding Standard (in which iso-8859-9 is windows-1254 and iso-8859-11 is windows-874)"
+            )
+        })
+    };
+    file.encoding.as_ref().map(read).transpose()
 }
 
 fn one_byte(key: &str, text: &str) -> Result<u8> {

@@ -47,6 +47,7 @@ impl Source {
             None => ("public".to_owned(), file.table.clone()),
         };
         let format = FormatRead::new(file.format)?;
+        let null_of_rows = format.format.null_of_rows();
         let (files, members) = Members::split(&file.files)?;
         Ok(Source {
             name: name.to_owned(),
@@ -63,13 +64,16 @@ impl Source {
                 .columns
                 .into_iter()
                 .map(|(column, rule)| {
-                    let rule = match rule {
+                    let mut rule = match rule {
                         ColumnFile::From(from) => ColumnRule {
                             from: Some(from),
                             ..ColumnRule::default()
                         },
                         ColumnFile::Rule(rule) => rule,
                     };
+                    if let Some(null) = &mut rule.null {
+                        null.extend(null_of_rows.clone());
+                    }
                     (column, rule)
                 })
                 .collect(),

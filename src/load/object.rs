@@ -11,15 +11,15 @@ use crate::dataset::Format;
 use crate::fetch::{Digest, RawObject};
 use crate::problem::Problem;
 use crate::progress::TableProgress;
-use crate::read::Encoding;
 use crate::read::container::{self, Content, Limits, Opening, Refusal, Unreadable};
 use crate::read::parse::{RowPlan, Scratch, parse};
 use crate::read::split::{Chunk, SplitError, Splitter};
+use crate::read::text;
 use crate::sort::{ChunkOrder, Order};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -92,9 +92,10 @@ impl Cutting {
             buffers: &self.buffers,
             chunk_bytes: self.chunk_bytes,
             runtime: &self.runtime,
+            temporary: &self.temporary,
             idle_s: 0.0,
         };
-        let opening = opening(&self.plan, self.temporary, self.unpacking_threads);
+        let opening = opening(&self.plan, self.temporary.clone(), self.unpacking_threads);
         let members = &self.plan.source.members;
         container::read(&mut raw, members, &opening, &mut |member, data| {
             cut.member(member, data)
@@ -134,7 +135,8 @@ fn opening(plan: &TablePlan, temporary: PathBuf, threads: usize) -> Opening {
             expansion: said.max_expansion.unwrap_or(default.expansion),
             members: said.max_members.unwrap_or(default.members),
         },
-        refuse_utf_16: source.dialect.encoding == Encoding::Utf8,
+        // What becomes text of it knows better.
+        refuse_utf_16: false,
         temporary,
         threads,
     }
@@ -149,6 +151,8 @@ struct MemberCutting<'c> {
     buffers: &'c Buffers,
     chunk_bytes: usize,
     runtime: &'c Handle,
+    /// Folder for files that must be there whole.
+    temporary: &'c Path,
     /// Waited for memory, and for whoever takes chunks.
     idle_s: f64,
 }
@@ -162,7 +166,9 @@ impl MemberCutting<'_> {
         };
         let member: Option<Arc<str>> = member.map(Arc::from);
         let source = &self.plan.source;
-        let mut splitter = Splitter::new(text, &source.dialect, self.chunk_bytes);
+        let text = text::open(text, &self.plan.text_format(), self.temporary)
+            .map_err(|error| placed(&place, error))?;
+        let mut splitter = Splitter::new(text.reader, &source.dialect, self.chunk_bytes);
         let header = splitter
             .header()
             .map_err(|error| split_error(&place, error))?;
@@ -171,7 +177,9 @@ impl MemberCutting<'_> {
             (None, Some(header)) => header,
             (None, None) => bail!(empty(&place)),
         };
-        let plan = Arc::new(self.plan.row_plan(&names, &place)?);
+        let mut plan = self.plan.row_plan(&names, &place)?;
+        plan.faults = text.faults;
+        let plan = Arc::new(plan);
         let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
         let mut begins = Some(splitter.start().lines);
         loop {
@@ -317,7 +325,9 @@ pub fn peek(plan: &TablePlan, key: &str, start: &[u8]) -> Result<Option<Order>> 
     let text = container::read_start(start, &plan.source.members, &opening)
         .map_err(|error| unreadable(key, error))?;
     let Some(text) = text else { return Ok(None) };
-    let mut splitter = Splitter::new(text, &plan.source.dialect, PEEK_BYTES);
+    let text =
+        text::open(text, &plan.text_format(), Path::new("")).map_err(|error| placed(key, error))?;
+    let mut splitter = Splitter::new(text.reader, &plan.source.dialect, PEEK_BYTES);
     let names = match &plan.source.names {
         Some(names) => names.clone(),
         None => match splitter.header() {
@@ -333,7 +343,8 @@ pub fn peek(plan: &TablePlan, key: &str, start: &[u8]) -> Result<Option<Order>> 
                 .with_context(|| empty(key))?,
         },
     };
-    let rows = plan.row_plan(&names, key)?;
+    let mut rows = plan.row_plan(&names, key)?;
+    rows.faults = text.faults;
     let Some(watched) = &plan.watched else {
         return Ok(None);
     };

@@ -5,10 +5,12 @@
 //! sides. Everything is decided before the first row is loaded: a column type without an
 //! encoder, a header that does not fit, a column that nobody fills.
 
-use crate::dataset::{ColumnRule, Source, Spelling, fold};
+use crate::dataset::{ColumnRule, Format, Source, Spelling, fold};
 use crate::encode::Type;
 use crate::problem::Problem;
 use crate::read::parse::{ColumnPlan, RowPlan};
+use crate::read::text::{ParquetOptions, TextFormat, XlsxOptions};
+use crate::read::xml;
 use crate::route::Routing;
 use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
 use crate::sort::SortKey;
@@ -283,7 +285,31 @@ impl TablePlan {
             dialect: source.dialect.clone(),
             fields: header.len(),
             columns,
+            faults: None,
         })
+    }
+
+    /// What the files of the source are made of.
+    pub fn text_format(&self) -> TextFormat {
+        let source = &self.source;
+        let ignore = source.ignore.clone();
+        match &source.format {
+            Format::Delimited | Format::FixedWidth | Format::JsonLines => {
+                TextFormat::Plain(source.dialect.encoding)
+            }
+            Format::Xml { rows, encoding } => TextFormat::Xml(xml::Options {
+                rows: rows.clone(),
+                fields: self.fillable.iter().map(Fillable::of_xml).collect(),
+                ignore,
+                encoding: *encoding,
+                max_record_bytes: source.dialect.max_record_bytes,
+            }),
+            Format::Parquet => TextFormat::Parquet(ParquetOptions { ignore }),
+            Format::Xlsx { sheet } => TextFormat::Xlsx(XlsxOptions {
+                sheet: sheet.clone(),
+                header_row: None,
+            }),
+        }
     }
 
     /// Names of the COPY columns, in the order of `row_plan`'s columns.
@@ -301,6 +327,16 @@ impl TablePlan {
         self.fillable
             .iter()
             .map(|column| (column.name.as_str(), column.ty.sql_name()))
+    }
+}
+
+impl Fillable {
+    /// Where its text is found in an element.
+    fn of_xml(&self) -> xml::Field {
+        xml::Field {
+            column: self.name.clone(),
+            from: self.rule.from.clone(),
+        }
     }
 }
 
