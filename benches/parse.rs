@@ -4,6 +4,8 @@
 //! `scripts/instructions` counts instead and is what tells whether a change made the path longer.
 #![allow(clippy::expect_used)]
 
+#[path = "inputs/formats.rs"]
+mod formats;
 mod inputs;
 #[path = "inputs/packed.rs"]
 mod packed;
@@ -138,6 +140,73 @@ mod frames {
             let (_, mut decoded) = opened.expect("known compression");
             inputs::drain(&mut decoded)
         });
+    }
+}
+
+/// The lineitem table in the formats that become text first, to text, on the threads that each has. What is
+/// counted are the bytes of the delimited file with the same rows, so that figures compare.
+mod text {
+    use super::*;
+    use overnight::read::text::{ParquetOptions, TextFormat, XlsxOptions};
+    use overnight::read::xml;
+
+    #[divan::bench]
+    fn delimited(bencher: Bencher) {
+        let format = TextFormat::Plain(Encoding::Utf8);
+        through(bencher, &inputs::lineitem_text(), &format);
+    }
+
+    #[divan::bench(args = ["utf-16le", "shift_jis", "windows-1251"])]
+    fn encoding(bencher: Bencher, label: &str) {
+        let encoding = Encoding::from_label(label).expect("a known label");
+        let file = formats::encoded(&inputs::lineitem_text(), label);
+        through(bencher, &file, &TextFormat::Plain(encoding));
+    }
+
+    #[divan::bench]
+    fn xml(bencher: Bencher) {
+        let field = |number| xml::Field {
+            column: format!("c{number}"),
+            from: None,
+        };
+        let options = xml::Options {
+            rows: "/rows/row".into(),
+            fields: (0..16).map(field).collect(),
+            ignore: Vec::new(),
+            encoding: None,
+            max_record_bytes: 1 << 20,
+        };
+        let file = formats::xml(&inputs::lineitem_text());
+        through(bencher, &file, &TextFormat::Xml(options));
+    }
+
+    #[cfg(feature = "parquet")]
+    #[divan::bench]
+    fn parquet(bencher: Bencher) {
+        let file = formats::parquet(&inputs::lineitem_text());
+        through(
+            bencher,
+            &file,
+            &TextFormat::Parquet(ParquetOptions::default()),
+        );
+    }
+
+    #[cfg(feature = "xlsx")]
+    #[divan::bench]
+    fn xlsx(bencher: Bencher) {
+        let file = formats::xlsx(&inputs::lineitem_text());
+        through(bencher, &file, &TextFormat::Xlsx(XlsxOptions::default()));
+    }
+
+    fn through(bencher: Bencher, file: &[u8], format: &TextFormat) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        bencher
+            .counter(BytesCount::new(inputs::lineitem_text().len()))
+            .bench(|| {
+                let mut text = overnight::read::text::open(file, format, folder.path())
+                    .expect("a file of its format");
+                inputs::drain(&mut text.reader)
+            });
     }
 }
 

@@ -39,4 +39,5 @@ mod serial;
 mod signals;
 mod streams;
 mod support;
+mod texts;
 mod timings;

@@ -91,7 +91,7 @@ const RECORDS: &[Broken] = &[
     broken(
         b"2,ca\xE9ry,1.00,2026-11-21,a,{},{1}\n",
         "name",
-        "byte 2 of the field is not valid utf-8",
+        "is not valid utf-8 at byte ",
         "",
     ),
     broken(
@@ -214,7 +214,7 @@ fn an_undefined_byte_of_windows_1252_is_refused_and_not_guessed() {
         1,
         &[
             "`records_cp1252/items.txt` record 2, line 3, byte 17",
-            "column `name`: value byte 2 of the field is not valid windows-1252",
+            "column `name`: value is not valid windows-1252 at byte 21 of the file",
         ],
     );
 }
