@@ -9,6 +9,8 @@ mod formats;
 mod inputs;
 #[path = "inputs/packed.rs"]
 mod packed;
+#[path = "inputs/shapes.rs"]
+mod shapes;
 #[path = "inputs/values.rs"]
 mod values;
 
@@ -67,6 +69,24 @@ mod rows {
     #[divan::bench]
     fn lineitem(bencher: Bencher) {
         table(bencher, inputs::lineitem_text(), &inputs::lineitem_plan());
+    }
+
+    #[divan::bench(args = ["trailing delimiter", "comment", "padded"])]
+    fn spelled(bencher: Bencher, how: &str) {
+        let (text, plan) = shapes::spelled(how);
+        table(bencher, text, &plan);
+    }
+
+    #[divan::bench]
+    fn fixed_width(bencher: Bencher) {
+        let (text, plan) = shapes::fixed_width();
+        table(bencher, text, &plan);
+    }
+
+    #[divan::bench]
+    fn json_lines(bencher: Bencher) {
+        let (text, plan) = shapes::json_lines();
+        table(bencher, text, &plan);
     }
 
     fn table(bencher: Bencher, text: Vec<u8>, plan: &RowPlan) {

@@ -3,11 +3,16 @@
 //! Every combination of keys that would promise what nothing does is refused here, before a file is
 //! looked at.
 
-use super::format_file::{EscapeFile, FormatFile, Kind};
-use crate::read::dialect::{Dialect, Escape};
+use super::format_file::{EscapeFile, FormatFile, Kind, ShortRows};
+use super::layout;
+use crate::read::dialect::{Dialect, Escape, Footer, Shape, Skip};
 use crate::read::encoding::Encoding;
+use crate::read::json_lines::JsonLines;
+use crate::read::line_glob::LineGlob;
 use crate::read::{rows, text};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::Path;
+use std::sync::Arc;
 
 /// What the files of a source are, once they are taken out of their containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,24 +62,53 @@ pub(super) struct FormatRead {
     pub(super) names: Option<Vec<String>>,
     pub(super) null: Vec<String>,
     pub(super) unpacking: Unpacking,
+    /// Files beside the source file that it names.
+    pub(super) companions: Vec<String>,
 }
 
 impl FormatRead {
-    pub(super) fn new(file: FormatFile) -> Result<FormatRead> {
+    /// Reads the keys. `path` is the source file's: a layout lies beside it.
+    pub(super) fn new(file: FormatFile, path: &Path) -> Result<FormatRead> {
         let kind = file.kind.unwrap_or(Kind::Delimited);
         file.check_kind(kind)?;
-        let dialect = match kind {
-            Kind::Delimited => delimited(&file)?,
-            Kind::FixedWidth | Kind::JsonLines => Dialect {
-                quote: None,
-                header: false,
-                ..common(&file)?
-            },
-            // What the readers of these kinds write.
-            Kind::Xml | Kind::Parquet | Kind::Xlsx => Dialect {
-                header: file.header.unwrap_or(true),
-                ..rows::dialect(common(&file)?.max_record_bytes)
-            },
+        let mut companions = Vec::new();
+        let (dialect, names) = match kind {
+            Kind::Delimited => (delimited(&file)?, file.names.clone()),
+            Kind::FixedWidth => {
+                let (fields, layout) = layout::read(&file, path, &mut companions)?;
+                ensure!(
+                    layout.chars || !common(&file)?.encoding.is_transcoded(),
+                    "`unit = \"bytes\"` cannot be counted in this encoding, whose text is turned into UTF-8 first: write `unit = \"chars\"`"
+                );
+                (
+                    lines(&file, Shape::FixedWidth(Arc::new(layout)))?,
+                    Some(fields),
+                )
+            }
+            Kind::JsonLines => {
+                let encoding = common(&file)?.encoding;
+                ensure!(
+                    encoding == Encoding::Utf8 || encoding.is_transcoded(),
+                    "`encoding` of JSON is utf-8 (RFC 8259): remove the key"
+                );
+                let paths = JsonLines::new(file.explode.as_deref())?;
+                let dialect = lines(&file, Shape::JsonLines(Arc::new(paths)))?;
+                (dialect, Some(Vec::new()))
+            }
+            // What the readers of these kinds write, with what stands around the rows of a sheet.
+            Kind::Xml | Kind::Parquet | Kind::Xlsx => {
+                let common = common(&file)?;
+                let written = rows::dialect(common.max_record_bytes);
+                let dialect = Dialect {
+                    delimiter: written.delimiter,
+                    quote: written.quote,
+                    escape: written.escape,
+                    encoding: written.encoding,
+                    header: header(&file)?,
+                    ..common
+                };
+                (dialect, file.names.clone())
+            }
         };
         dialect.check()?;
         let format = match kind {
@@ -102,8 +136,9 @@ impl FormatRead {
         Ok(FormatRead {
             format,
             dialect,
-            names: file.names,
+            names,
             null,
+            companions,
             unpacking: Unpacking {
                 max_expanded_bytes: file.max_expanded_bytes.map(|bytes| bytes.0),
                 max_expansion: file.max_expansion,
@@ -113,7 +148,7 @@ impl FormatRead {
     }
 }
 
-fn delimited(file: &FormatFile) -> Result<Dialect> {
+fn header(file: &FormatFile) -> Result<bool> {
     let header = file.header.unwrap_or(true);
     if header == file.names.is_some() {
         bail!(if header {
@@ -122,6 +157,14 @@ fn delimited(file: &FormatFile) -> Result<Dialect> {
             "`header = false` needs `names = [...]`, the names of the file's columns in order"
         });
     }
+    ensure!(
+        header || file.header_lines.is_none(),
+        "`header_lines` is for files with a header: remove it, or `header = false`"
+    );
+    Ok(header)
+}
+
+fn delimited(file: &FormatFile) -> Result<Dialect> {
     Ok(Dialect {
         delimiter: one_byte("delimiter", file.delimiter.as_deref().unwrap_or(","))?,
         quote: match file.quote.as_deref() {
@@ -133,7 +176,19 @@ fn delimited(file: &FormatFile) -> Result<Dialect> {
             Some(EscapeFile::Backslash) => Escape::Backslash,
             Some(EscapeFile::Double) | None => Escape::Doubled,
         },
-        header,
+        trailing_delimiter: file.trailing_delimiter.unwrap_or(false),
+        header: header(file)?,
+        ..common(file)?
+    })
+}
+
+/// A record is a line; the layout or the paths say what it holds.
+fn lines(file: &FormatFile, shape: Shape) -> Result<Dialect> {
+    Ok(Dialect {
+        shape,
+        quote: None,
+        escape: Escape::Doubled,
+        header: false,
         ..common(file)?
     })
 }
@@ -145,6 +200,21 @@ fn common(file: &FormatFile) -> Result<Dialect> {
         max_record_bytes: file
             .max_record_bytes
             .map_or(16 << 20, |bytes| bytes.0 as usize),
+        skip: match (file.skip_lines, &file.skip_until) {
+            (Some(_), Some(_)) => bail!("write `skip_lines` or `skip_until`, not both"),
+            (Some(lines), None) => Skip::Lines(lines),
+            (None, Some(pattern)) => Skip::Until(line_glob("skip_until", pattern)?),
+            (None, None) => Skip::Nothing,
+        },
+        header_lines: file.header_lines.unwrap_or(1),
+        comment: file.comment.clone().map(String::into_bytes),
+        footer: match (file.footer, &file.footer_from) {
+            (Some(_), Some(_)) => bail!("write `footer` or `footer_from`, not both"),
+            (Some(records), None) => Footer::Records(records),
+            (None, Some(pattern)) => Footer::From(line_glob("footer_from", pattern)?),
+            (None, None) => Footer::None,
+        },
+        pad_short: file.short_rows == Some(ShortRows::Pad),
         ..Dialect::default()
     })
 }
@@ -160,6 +230,12 @@ fn encoding(file: &FormatFile) -> Result<Option<Encoding>> {
     file.encoding.as_ref().map(read).transpose()
 }
 
+fn line_glob(key: &str, pattern: &str) -> Result<LineGlob> {
+    LineGlob::new(pattern).with_context(|| {
+        format!("`{key} = \"{pattern}\"` is not a glob for a line such as `Total*`")
+    })
+}
+
 fn one_byte(key: &str, text: &str) -> Result<u8> {
     match text.as_bytes() {
         [byte] if byte.is_ascii() => Ok(*byte),
@@ -169,3 +245,7 @@ fn one_byte(key: &str, text: &str) -> Result<u8> {
         ),
     }
 }
+
+#[cfg(test)]
+#[path = "format_tests.rs"]
+mod tests;

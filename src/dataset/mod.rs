@@ -8,6 +8,7 @@
 mod file;
 mod format;
 mod format_file;
+mod layout;
 mod source;
 
 pub use file::{
@@ -60,13 +61,22 @@ impl Dataset {
         }
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         let mut settings = None;
-        let mut sources = Vec::new();
-        for path in toml_files(&folder)? {
+        let mut sources: Vec<Source> = Vec::new();
+        let (tomls, companions) = files(&folder)?;
+        for path in companions.iter().chain(&tomls) {
+            let bytes = std::fs::read(path)
+                .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
+            let name = match companions.contains(path) {
+                true => file_name(path),
+                false => stem(path),
+            };
+            digest.update(format!("{name} {}\n", bytes.len()).as_bytes());
+            digest.update(&bytes);
+        }
+        for path in tomls {
             let stem = stem(&path);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
-            digest.update(format!("{stem} {}\n", text.len()).as_bytes());
-            digest.update(text.as_bytes());
             if stem == "dataset" {
                 let parsed: DatasetFile = parse_toml(&path, &text)?;
                 settings = Some(parsed);
@@ -74,6 +84,18 @@ impl Dataset {
                 sources.push(
                     Source::read(&stem, &path, &text)
                         .with_context(|| Problem::usage(format!("read `{}`", path.display())))?,
+                );
+            }
+        }
+        for path in companions {
+            let name = file_name(&path);
+            let used = sources
+                .iter()
+                .any(|source| source.companions.contains(&name));
+            if !used {
+                bail!(
+                    Problem::usage(format!("no source names the file `{}`", path.display()))
+                        .hint("name it in a source file, or move it out of this folder")
                 );
             }
         }
@@ -154,30 +176,39 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn toml_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// The source files of a folder, and the CSV files beside them.
+fn files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut files, mut companions) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder)
         .with_context(|| Problem::usage(format!("list `{}`", folder.display())))?
     {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = file_name(&path);
         if name.starts_with('.') || name == "README.md" {
+            continue;
+        }
+        if path.extension().is_some_and(|ending| ending == "csv") {
+            companions.push(path);
             continue;
         }
         if path.extension().is_none_or(|ending| ending != "toml") {
             bail!(Problem::usage(format!(
-                "`{}` is not a source file: only `.toml` files belong in this folder",
+                "`{}` is not a source file: only `.toml` files belong in this folder, and `.csv` files that they name",
                 path.display()
             )));
         }
         files.push(path);
     }
     files.sort();
-    Ok(files)
+    companions.sort();
+    Ok((files, companions))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn stem(path: &Path) -> String {

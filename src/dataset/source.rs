@@ -28,9 +28,11 @@ pub struct Source {
     /// Texts that mean NULL where the column says nothing else.
     pub null: Vec<String>,
     pub unpacking: Unpacking,
+    /// Files beside the source file that it names.
+    pub companions: Vec<String>,
     /// Table column -> where its text is found.
     pub columns: BTreeMap<String, ColumnRule>,
-    /// File columns that are not loaded, folded.
+    /// File columns that are not loaded.
     pub ignore: Vec<String>,
     /// Table columns that no file fills.
     pub absent: Vec<String>,
@@ -46,7 +48,7 @@ impl Source {
             Some((schema, table)) => (schema.to_owned(), table.to_owned()),
             None => ("public".to_owned(), file.table.clone()),
         };
-        let format = FormatRead::new(file.format)?;
+        let format = FormatRead::new(file.format, path)?;
         let null_of_rows = format.format.null_of_rows();
         let (files, members) = Members::split(&file.files)?;
         Ok(Source {
@@ -60,6 +62,7 @@ impl Source {
             names: format.names,
             null: format.null,
             unpacking: format.unpacking,
+            companions: format.companions,
             columns: file
                 .columns
                 .into_iter()
@@ -77,7 +80,7 @@ impl Source {
                     (column, rule)
                 })
                 .collect(),
-            ignore: file.ignore.iter().map(|column| fold(column)).collect(),
+            ignore: file.ignore,
             absent: file.absent,
             order_by: file.order_by,
             expect: file.expect,

@@ -12,8 +12,8 @@ use super::object::CutChunk;
 use crate::encode::Type;
 use crate::encode::line::put_lines;
 use crate::encode::row::row_length;
-use crate::read::delimited::{Cutter, Fields};
 use crate::read::parse::{Parsed, Reason, Reject, RowPlan, Scratch, parse};
+use crate::read::records::each_place;
 use crate::read::split::Chunk;
 use crate::route::Router;
 use crate::sort::{ChunkOrder, SortKey};
@@ -213,10 +213,8 @@ fn routed(
 
 /// Turns rows that no leaf takes into rejects, with the places of their records.
 fn refuse(nowhere: Vec<(u64, String)>, chunk: &Chunk, plan: &RowPlan, parsed: &mut Parsed) {
-    let mut cutter = Cutter::new(chunk, &plan.dialect);
-    let mut fields = Fields::default();
     let mut nowhere = nowhere.into_iter().peekable();
-    while let Some((place, _)) = cutter.next(&mut fields) {
+    each_place(chunk, plan, |place| {
         if let Some((record, table)) = nowhere.next_if(|(record, _)| *record == place.record) {
             parsed.row_count -= 1;
             parsed.refuse(Reject {
@@ -227,6 +225,6 @@ fn refuse(nowhere: Vec<(u64, String)>, chunk: &Chunk, plan: &RowPlan, parsed: &m
                 reason: Reason::Nowhere { table },
             });
         }
-    }
+    });
     parsed.in_order();
 }

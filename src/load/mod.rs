@@ -15,6 +15,7 @@ pub mod connections;
 mod copy;
 mod dry;
 mod encoded;
+mod names;
 pub mod object;
 pub mod plan;
 mod reading;

@@ -5,9 +5,12 @@
 //! sides. Everything is decided before the first row is loaded: a column type without an
 //! encoder, a header that does not fit, a column that nobody fills.
 
+use super::names::{Names, NoField};
 use crate::dataset::{ColumnRule, Format, Source, Spelling, fold};
 use crate::encode::Type;
 use crate::problem::Problem;
+use crate::read::dialect::{Dialect, Shape, Skip};
+use crate::read::json_lines::JsonLines;
 use crate::read::parse::{ColumnPlan, RowPlan};
 use crate::read::text::{ParquetOptions, TextFormat, XlsxOptions};
 use crate::read::xml;
@@ -16,6 +19,7 @@ use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
 use crate::sort::SortKey;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio_postgres::Client;
 
 /// One table and the columns that its source may fill.
@@ -188,63 +192,42 @@ impl TablePlan {
     /// Status 1 with both lists when a column is missing in the file or a header name is unknown.
     pub fn row_plan(&self, header: &[String], key: &str) -> Result<RowPlan> {
         let source = &self.source;
-        let folded: Vec<String> = header.iter().map(|name| fold(name)).collect();
+        if let Shape::JsonLines(paths) = &source.dialect.shape {
+            return self.json_plan(paths);
+        }
+        let names = Names::new(header);
         let mut used = BTreeSet::new();
         let mut columns = Vec::new();
         let mut missing = Vec::new();
         for column in &self.fillable {
-            let wanted = column
-                .rule
-                .from
-                .as_deref()
-                .map_or_else(|| column.name.clone(), fold);
-            let places: Vec<usize> = (0..folded.len())
-                .filter(|index| folded[*index] == wanted)
-                .collect();
-            let exact = column
-                .rule
-                .from
-                .as_deref()
-                .and_then(|from| header.iter().position(|name| name == from));
-            let field = match (exact, places.as_slice()) {
-                (Some(field), _) => field,
-                (None, [field]) => *field,
-                (None, []) => {
+            let found = match &column.rule.from {
+                Some(from) => names.named(from),
+                None => names.column(&column.name),
+            };
+            let field = match found {
+                Ok(field) => field,
+                Err(NoField::Missing) => {
                     missing.push(match &column.rule.from {
-                        Some(from) => format!("{} (from \"{from}\")", column.name),
+                        Some(from) => format!("{} (from \"{}\")", column.name, from.escape_debug()),
                         None => column.name.clone(),
                     });
                     continue;
                 }
-                (None, _) => bail!(
+                Err(NoField::Several(places)) => bail!(
                     Problem::refused(format!(
-                        "`{key}`: {} header names could fill column `{}` of `{}`",
-                        places.len(),
+                        "`{key}`: {places} header names could fill column `{}` of `{}`",
                         column.name,
                         source.full_table()
                     ))
-                    .hint("say which with `from`, spelled exactly as in the header")
+                    .hint("say which with `from`, spelled exactly as in the header, or as \"NAME#2\", the second field of that name, or \"#7\", the seventh field")
                 ),
             };
             used.insert(field);
-            columns.push(ColumnPlan {
-                name: column.name.clone(),
-                field,
-                not_null: column.not_null,
-                nulls: column
-                    .rule
-                    .null
-                    .as_ref()
-                    .unwrap_or(&source.null)
-                    .iter()
-                    .map(|null| null.clone().into_bytes())
-                    .collect(),
-                spelling: column.rule.parse,
-                ty: column.ty.clone(),
-            });
+            columns.push(self.column_plan(column, field));
         }
+        let ignored = names.ignored(&source.ignore);
         let unknown: Vec<usize> = (0..header.len())
-            .filter(|index| !used.contains(index) && !source.ignore.contains(&folded[*index]))
+            .filter(|index| !used.contains(index) && !ignored[*index])
             .collect();
         if unknown.len() == header.len() {
             // Without its header the first record is data, which no message may show.
@@ -289,10 +272,50 @@ impl TablePlan {
         })
     }
 
+    /// The fields of a JSON record are what the columns take of it.
+    fn json_plan(&self, paths: &JsonLines) -> Result<RowPlan> {
+        let mut paths = paths.clone();
+        let mut columns = Vec::new();
+        for (field, column) in self.fillable.iter().enumerate() {
+            // A name may hold what a path would be cut at.
+            let own = || format!("[\"{}\"]", column.name);
+            let from = column.rule.from.clone().unwrap_or_else(own);
+            let as_json = matches!(column.ty, Type::Json | Type::Jsonb);
+            paths.take(&from, as_json).with_context(|| {
+                Problem::usage(format!(
+                    "column `{}` of source `{}`",
+                    column.name, self.source.name
+                ))
+            })?;
+            columns.push(self.column_plan(column, field));
+        }
+        Ok(RowPlan {
+            dialect: Dialect {
+                shape: Shape::JsonLines(Arc::new(paths.finish())),
+                ..self.source.dialect.clone()
+            },
+            fields: columns.len(),
+            columns,
+            faults: None,
+        })
+    }
+
+    fn column_plan(&self, column: &Fillable, field: usize) -> ColumnPlan {
+        let nulls = column.rule.null.as_ref().unwrap_or(&self.source.null);
+        ColumnPlan {
+            name: column.name.clone(),
+            field,
+            not_null: column.not_null,
+            nulls: nulls.iter().map(|null| null.clone().into_bytes()).collect(),
+            spelling: column.rule.parse,
+            ty: column.ty.clone(),
+        }
+    }
+
     /// What the files of the source are made of.
     pub fn text_format(&self) -> TextFormat {
         let source = &self.source;
-        let ignore = source.ignore.clone();
+        let ignore: Vec<String> = source.ignore.iter().map(|name| fold(name)).collect();
         match &source.format {
             Format::Delimited | Format::FixedWidth | Format::JsonLines => {
                 TextFormat::Plain(source.dialect.encoding)
@@ -307,7 +330,11 @@ impl TablePlan {
             Format::Parquet => TextFormat::Parquet(ParquetOptions { ignore }),
             Format::Xlsx { sheet } => TextFormat::Xlsx(XlsxOptions {
                 sheet: sheet.clone(),
-                header_row: None,
+                // The rows up to the last one of the header.
+                header_row: match source.dialect.skip {
+                    Skip::Lines(lines) => Some(lines as usize + source.dialect.header_lines - 1),
+                    Skip::Nothing | Skip::Until(_) => None,
+                },
             }),
         }
     }

@@ -282,6 +282,7 @@ impl<'l> Reading<'l> {
         self.count.records_read += parsed.records;
         self.count.rows_loaded += parsed.row_count;
         self.count.rejected += parsed.rejected;
+        self.count.skipped += parsed.skipped;
         self.records += parsed.records;
         self.lines += parsed.lines;
         let source = &self.job.plan.source;

@@ -5,7 +5,7 @@
 //! nothing is allocated for a record or a field once the buffers have grown.
 //!
 //! Here is decided what a record is; the splitter must agree. A quote is special only at the start of
-//! a field; anywhere else in an unquoted field it is data. Empty lines are no records. A record that
+//! a field; anywhere else in an unquoted field it is data. Empty lines and comments are no records. A record that
 //! is not well formed is a [`CutFault`], never repaired, and the cutter goes on after it.
 //! Not done here: comparing the number of fields, decoding text.
 
@@ -37,6 +37,15 @@ pub enum CutFault {
     UnclosedQuote,
     #[error("a backslash at the very end has nothing to escape")]
     EscapeAtEnd,
+    #[error("does not end with the delimiter that ends every record (`trailing_delimiter`)")]
+    NoTrailingDelimiter,
+    /// In bytes or characters, as the layout counts.
+    #[error("is {found} long, and the fields of its layout reach to {wanted}")]
+    Short { found: usize, wanted: usize },
+    #[error("is {found} long, and has text behind {wanted}, where its layout ends")]
+    Long { found: usize, wanted: usize },
+    #[error("is not JSON: {what} at byte {at} of the line")]
+    Json { what: &'static str, at: usize },
 }
 
 /// The fields of one record: ranges of the chunk, or of a buffer for those that held an escape.
@@ -56,6 +65,7 @@ struct Span {
     end: usize,
     quoted: bool,
     escapes: bool,
+    null: bool,
     /// Which of the scratch spans holds its text, if it has escapes.
     unescaped: u32,
 }
@@ -116,7 +126,7 @@ impl<'c> Fields<'c> {
         }
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.spans.clear();
         self.scratch.clear();
         self.scratch_spans.clear();
@@ -129,8 +139,70 @@ impl<'c> Fields<'c> {
             end,
             quoted: false,
             escapes: false,
+            null: false,
             unescaped: 0,
         });
+    }
+
+    /// Starts a record of a chunk.
+    pub(super) fn begin(&mut self, bytes: &'c [u8]) {
+        self.clear();
+        self.bytes = bytes;
+    }
+
+    /// Adds a field that is these bytes of the chunk.
+    pub(super) fn add(&mut self, start: usize, end: usize) {
+        self.plain(start, end);
+    }
+
+    /// Adds a field that is null.
+    pub(super) fn add_null(&mut self) {
+        self.plain(0, 0);
+        if let Some(span) = self.spans.last_mut() {
+            span.null = true;
+        }
+    }
+
+    /// Adds a field whose text is not in the chunk as it reads; `write` appends it. `start` and `end`
+    /// say how it is written.
+    pub(super) fn add_text<E>(
+        &mut self,
+        start: usize,
+        end: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let from = self.scratch.len();
+        write(&mut self.scratch)?;
+        self.spans.push(Span {
+            start,
+            end,
+            quoted: false,
+            escapes: true,
+            null: false,
+            unescaped: self.scratch_spans.len() as u32,
+        });
+        self.scratch_spans.push((from, self.scratch.len()));
+        Ok(())
+    }
+
+    /// Takes the last field away if it is empty and not quoted.
+    pub(super) fn drop_trailing(&mut self) -> Result<(), CutFault> {
+        match self.spans.last() {
+            Some(last) if last.start == last.end && !last.quoted => {
+                self.spans.pop();
+                Ok(())
+            }
+            _ => Err(CutFault::NoTrailingDelimiter),
+        }
+    }
+
+    /// Says whether a field is null by itself, whatever its text.
+    ///
+    /// # Panics
+    /// If `index` is not less than [`Fields::len`].
+    #[inline]
+    pub fn is_null(&self, index: usize) -> bool {
+        self.spans[index].null
     }
 
     /// Adds a field with escapes: each `escape` byte is dropped, the byte after it stays.
@@ -149,6 +221,7 @@ impl<'c> Fields<'c> {
             end,
             quoted,
             escapes: true,
+            null: false,
             unescaped: self.scratch_spans.len() as u32,
         });
         self.scratch_spans.push((from, self.scratch.len()));
@@ -161,6 +234,7 @@ pub struct Cutter<'c> {
     delimiter: u8,
     newline: Newline,
     way: Way,
+    comment: Option<Vec<u8>>,
     marks: Marks<'c>,
     position: usize,
     records: u64,
@@ -197,6 +271,7 @@ impl<'c> Cutter<'c> {
                     escape: b'\\',
                 },
             },
+            comment: dialect.comment.clone(),
             marks: Marks::new(&chunk.bytes, dialect.delimiter, chunk.newline.byte()),
             position: 0,
             records: 0,
@@ -219,8 +294,10 @@ impl<'c> Cutter<'c> {
     #[inline]
     pub fn next(&mut self, fields: &mut Fields<'c>) -> Option<(Place, Result<(), CutFault>)> {
         self.skip_empty_lines();
-        fields.clear();
-        fields.bytes = self.bytes;
+        while self.skip_comment() {
+            self.skip_empty_lines();
+        }
+        fields.begin(self.bytes);
         if self.position == self.bytes.len() {
             return None;
         }
@@ -253,6 +330,23 @@ impl<'c> Cutter<'c> {
             self.lines += 1;
             self.marks.skip_to(self.position);
         }
+    }
+
+    /// A comment ends with its line, whatever stands in it.
+    #[inline]
+    fn skip_comment(&mut self) -> bool {
+        let Some(comment) = &self.comment else {
+            return false;
+        };
+        let rest = &self.bytes[self.position..];
+        if !rest.starts_with(comment) {
+            return false;
+        }
+        let end = memchr(self.newline.byte(), rest);
+        self.lines += u64::from(end.is_some());
+        self.position += end.map_or(rest.len(), |end| end + 1);
+        self.marks.skip_to(self.position);
+        true
     }
 
     /// Where a field ends that begins at `start` and is followed by the mark at `mark`.
@@ -310,6 +404,7 @@ impl<'c> Cutter<'c> {
                         end: close,
                         quoted: true,
                         escapes: false,
+                        null: false,
                         unescaped: 0,
                     });
                 }

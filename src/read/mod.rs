@@ -11,6 +11,13 @@ pub mod delimited;
 pub mod dialect;
 pub mod encoding;
 pub mod faults;
+pub mod fixed_width;
+mod footer;
+pub mod json_lines;
+mod json_path;
+mod json_scan;
+pub mod line_glob;
+mod lines;
 mod marks;
 mod money;
 pub mod nulls;
@@ -19,21 +26,24 @@ pub mod parquet;
 pub mod parse;
 mod plain;
 mod record_end;
+pub mod records;
 mod row;
 mod row_buffer;
 pub mod rows;
+#[cfg(test)]
+mod shape_tests;
 pub mod split;
 mod spool;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod transcode;
 #[cfg(feature = "xlsx")]
 pub mod xlsx;
 pub mod xml;
-#[cfg(test)]
-mod tests;
 
 pub use decode::Compression;
 pub use delimited::{CutFault, Cutter, Fields, Place};
-pub use dialect::{Dialect, Escape, Newline};
+pub use dialect::{Dialect, Escape, Footer, Newline, Shape, Skip};
 pub use encoding::Encoding;
 pub use split::{Chunk, Position, SplitError, Splitter};

@@ -5,12 +5,13 @@
 //! whoever consumes the chunks in order adds what came before. No value of the data is kept in a
 //! reject.
 
-use super::delimited::{Cutter, Fields};
-use super::dialect::{Dialect, Escape};
+use super::delimited::{CutFault, Fields};
+use super::dialect::{Dialect, Escape, Shape};
 use super::encoding::Encoding;
 use super::faults::{Faults, Why};
 use super::nulls::Nulls;
-use super::plain::{Line, Marks};
+use super::plain::{self, Line, Marks};
+use super::records::{Cut, CutRecords, WithRecords, with_records};
 use super::row::{Refused, RowEncoder, RowScratch};
 use super::row_buffer::RowBuffer;
 use super::split::Chunk;
@@ -76,7 +77,9 @@ pub struct Parsed {
     pub records: u64,
     pub lines: u64,
     pub rejected: u64,
-    /// Every rejected record, counted from the start of the chunk: a row is traced past them.
+    /// Records that the source file says to leave out.
+    pub skipped: u64,
+    /// Every record that gave no row, counted from the start of the chunk: a row is traced past them.
     pub rejected_records: Vec<u64>,
     /// At most [`MAX_LISTED_REJECTS`].
     pub rejects: Vec<Reject>,
@@ -168,59 +171,112 @@ pub(super) fn parse_with(
     let bytes = &chunk.bytes;
     // One check for the whole chunk is several times cheaper than one for each field.
     let is_text = plan.dialect.encoding.is_text(bytes);
-    let as_it_is = is_text && memchr::memchr(0, bytes).is_none();
+    let as_it_is = is_text && memchr::memchr(0, bytes).is_none() && !writes_nul(chunk, plan);
     let mut parsed = Parsed::default();
     let mut rows = RowBuffer::new(memory, bytes.len() * 5 / 2);
     let mut row = RowEncoder::new(plan, as_it_is, &mut scratch.row);
     let marks = &mut scratch.marks;
+    let trailing = plan.dialect.trailing_delimiter;
     if quick
         && as_it_is
         && is_plain(chunk, plan)
         && marks.find(bytes, plan.dialect.delimiter, chunk.newline)
     {
-        let mut records = marks.records(bytes, plan.fields);
-        while let Some((byte, line)) = records.next() {
-            let outcome = match line {
-                Line::Fields(fields) => row.plain(fields, &mut rows),
-                Line::Other { found } => {
-                    let wanted = plan.fields;
-                    Err((None, Reason::Fields { found, wanted }))
-                }
-                Line::Empty => continue,
-            };
-            match outcome {
-                Ok(()) => parsed.row_count += 1,
-                Err(why) => {
-                    let record = records.records - 1;
-                    // Without quoting a record ends with the line.
-                    let ended = records.line_ends - u64::from(records.at_line_end);
-                    parsed.reject((record, ended, byte as u64), why);
-                }
-            }
+        let records = marks.records(bytes, plan.fields + usize::from(trailing));
+        match trailing {
+            false => plain::<false>(records, plan, &mut row, &mut rows, &mut parsed),
+            true => plain::<true>(records, plan, &mut row, &mut rows, &mut parsed),
         }
-        parsed.records = records.records;
-        parsed.lines = records.line_ends;
     } else {
-        let mut cutter = Cutter::new(chunk, &plan.dialect);
-        let mut fields = Fields::default();
-        while let Some((place, cut)) = cutter.next(&mut fields) {
-            let outcome = match cut {
-                Ok(()) => row.cut(&fields, &mut rows),
-                Err(fault) => Err((None, Reason::Cut(fault))),
-            };
-            match outcome {
-                Ok(()) => parsed.row_count += 1,
-                Err(why) => parsed.reject((place.record, place.line, place.byte), why),
-            }
-        }
-        parsed.records = cutter.records();
-        parsed.lines = cutter.lines();
+        let careful = Careful {
+            row: &mut row,
+            rows: &mut rows,
+            parsed: &mut parsed,
+        };
+        with_records(chunk, plan, careful);
     }
     (parsed.rows, parsed.last_row) = rows.finish();
     for reject in &mut parsed.rejects {
         in_the_file(&mut reject.reason, chunk.byte, plan);
     }
     parsed
+}
+
+/// Goes through a chunk in which every delimiter and newline is one. `TRAILING`: a record has one
+/// delimiter, and so one empty field, more.
+#[inline(always)]
+fn plain<const TRAILING: bool>(
+    mut records: plain::Records,
+    plan: &RowPlan,
+    row: &mut RowEncoder,
+    rows: &mut RowBuffer,
+    parsed: &mut Parsed,
+) {
+    while let Some((byte, line)) = records.next() {
+        let outcome = match line {
+            Line::Fields(fields) if TRAILING && !fields.last_is_empty() => {
+                Err((None, Reason::Cut(CutFault::NoTrailingDelimiter)))
+            }
+            Line::Fields(fields) => row.plain(fields, rows),
+            Line::Other { last_is_empty, .. } if TRAILING && !last_is_empty => {
+                Err((None, Reason::Cut(CutFault::NoTrailingDelimiter)))
+            }
+            Line::Other { found, .. } => {
+                let (found, wanted) = (found - usize::from(TRAILING), plan.fields);
+                Err((None, Reason::Fields { found, wanted }))
+            }
+            Line::Empty => continue,
+        };
+        match outcome {
+            Ok(()) => parsed.row_count += 1,
+            Err(why) => {
+                let record = records.records - 1;
+                // Without quoting a record ends with the line.
+                let ended = records.line_ends - u64::from(records.at_line_end);
+                parsed.reject((record, ended, byte as u64), why);
+            }
+        }
+    }
+    parsed.records = records.records;
+    parsed.lines = records.line_ends;
+}
+
+/// The way for every chunk that is not plain, and for every other format.
+struct Careful<'r, 'p> {
+    row: &'r mut RowEncoder<'p>,
+    rows: &'r mut RowBuffer,
+    parsed: &'r mut Parsed,
+}
+
+impl WithRecords for Careful<'_, '_> {
+    fn with<'c>(self, mut cutter: impl CutRecords<'c>) {
+        let mut fields = Fields::default();
+        while let Some((place, cut)) = cutter.next(&mut fields) {
+            let outcome = match cut {
+                Cut::Fields => self.row.cut(&fields, self.rows),
+                Cut::Fault(fault) => Err((None, Reason::Cut(fault))),
+                Cut::Skipped => {
+                    self.parsed.skipped += 1;
+                    self.parsed.rejected_records.push(place.record);
+                    continue;
+                }
+            };
+            match outcome {
+                Ok(()) => self.parsed.row_count += 1,
+                Err(why) => self
+                    .parsed
+                    .reject((place.record, place.line, place.byte), why),
+            }
+        }
+        self.parsed.records = cutter.records();
+        self.parsed.lines = cutter.lines();
+    }
+}
+
+/// An escape of JSON can write the one character that a chunk without NUL must not hold.
+fn writes_nul(chunk: &Chunk, plan: &RowPlan) -> bool {
+    matches!(plan.dialect.shape, Shape::JsonLines(_))
+        && memchr::memmem::find(&chunk.bytes, b"\\u0000").is_some()
 }
 
 /// Turns a place in the chunk into one in the file, or the reason that is known for it.
@@ -239,6 +295,10 @@ fn in_the_file(reason: &mut Reason, before: u64, plan: &RowPlan) {
 
 /// Every delimiter and newline of the chunk is one: no quote or escape says otherwise.
 fn is_plain(chunk: &Chunk, plan: &RowPlan) -> bool {
+    let dialect = &plan.dialect;
+    if dialect.shape != Shape::Delimited || dialect.pad_short || has_comment(chunk, dialect) {
+        return false;
+    }
     let special = match (plan.dialect.quote, plan.dialect.escape) {
         (None, Escape::Doubled) => return true,
         (None, Escape::Backslash) => b'\\',
@@ -246,6 +306,18 @@ fn is_plain(chunk: &Chunk, plan: &RowPlan) -> bool {
         (Some(quote), _) => quote,
     };
     memchr::memchr(special, &chunk.bytes).is_none()
+}
+
+/// A line of the chunk begins as a comment does.
+fn has_comment(chunk: &Chunk, dialect: &Dialect) -> bool {
+    let Some(comment) = &dialect.comment else {
+        return false;
+    };
+    let bytes = &chunk.bytes;
+    memchr::memmem::find_iter(bytes, comment).any(|at| {
+        at.checked_sub(1)
+            .is_none_or(|before| bytes[before] == chunk.newline.byte())
+    })
 }
 
 impl Parsed {

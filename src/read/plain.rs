@@ -140,6 +140,8 @@ pub enum Line<'c> {
     Fields(PlainFields<'c>),
     Other {
         found: usize,
+        /// The last of them is empty.
+        last_is_empty: bool,
     },
     Empty,
 }
@@ -163,6 +165,14 @@ impl<'c> PlainFields<'c> {
             Some(before) => *self.ends.get(before)? as usize + 1,
         };
         Some((start, *self.ends.get(index)? as usize))
+    }
+
+    /// Whether the last field is empty.
+    #[inline]
+    pub fn last_is_empty(&self) -> bool {
+        let last = self.ends.len().checked_sub(1);
+        last.and_then(|last| self.place(last))
+            .is_some_and(|(start, end)| start == end)
     }
 
     /// Returns the bytes of a field.
@@ -190,9 +200,13 @@ impl<'c> Records<'c> {
             return Some((start, Line::Empty));
         }
         self.records += 1;
+        let fields = PlainFields { bytes, start, ends };
         let line = match found == self.fields {
-            true => Line::Fields(PlainFields { bytes, start, ends }),
-            false => Line::Other { found },
+            true => Line::Fields(fields),
+            false => Line::Other {
+                found,
+                last_is_empty: fields.last_is_empty(),
+            },
         };
         Some((start, line))
     }

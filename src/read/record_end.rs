@@ -7,7 +7,7 @@
 //! Both must see quotes exactly as [`Cutter`](super::delimited::Cutter) does: a quote opens only at
 //! the start of a field, and what follows a closing quote is unquoted up to the next delimiter.
 
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::dialect::{Dialect, Escape, Newline};
 
@@ -39,13 +39,22 @@ enum At {
 /// Finds the end of the first record. Without a `newline` the terminator found decides which it is:
 /// `\n` or `\r\n` is [`Newline::Lf`], a lone `\r` is [`Newline::Cr`].
 ///
-/// `ended`: no byte follows these, so that the end of the bytes ends the record too.
+/// `ended`: no byte follows these, so that the end of the bytes ends the record too. A comment line
+/// counts as a record here.
 pub(super) fn first(
     bytes: &[u8],
     dialect: &Dialect,
     newline: Option<Newline>,
     ended: bool,
 ) -> First {
+    let comment = dialect.comment.as_deref();
+    let is_comment = comment.is_some_and(|prefix| bytes.starts_with(prefix));
+    if comment.is_some_and(|prefix| prefix.starts_with(bytes)) && !is_comment && !ended {
+        return First::Unfinished { quote: None };
+    }
+    if is_comment {
+        return line(bytes, newline, ended);
+    }
     let backslash = dialect.escape == Escape::Backslash;
     let mut quote = None;
     let mut state = At::FieldStart;
@@ -109,6 +118,32 @@ pub(super) fn first(
     First::Unfinished { quote: open }
 }
 
+/// Finds the end of the first line, whatever stands in it.
+pub(super) fn line(bytes: &[u8], newline: Option<Newline>, ended: bool) -> First {
+    let found = match newline {
+        Some(newline) => memchr(newline.byte(), bytes),
+        None => memchr2(b'\n', b'\r', bytes),
+    };
+    let whole = |length, next, newline| First::Record {
+        length,
+        next,
+        newline,
+    };
+    let Some(at) = found else {
+        return match ended {
+            true => whole(bytes.len(), bytes.len(), newline.unwrap_or(Newline::Lf)),
+            false => First::Unfinished { quote: None },
+        };
+    };
+    match (newline, &bytes[at..]) {
+        (Some(newline), _) => whole(at, at + 1, newline),
+        (None, [b'\n', ..]) => whole(at, at + 1, Newline::Lf),
+        (None, [_, b'\n', ..]) => whole(at + 1, at + 2, Newline::Lf),
+        (None, [_]) if !ended => First::Unfinished { quote: None },
+        (None, _) => whole(at, at + 1, Newline::Cr),
+    }
+}
+
 /// Finds the end of the last whole record of a buffer that grows; looks at each byte once.
 #[derive(Debug, Default)]
 pub(super) struct LastEnd {
@@ -117,6 +152,8 @@ pub(super) struct LastEnd {
     /// The quote that is open at `position`.
     pub(super) quote: Option<usize>,
     position: usize,
+    /// The last look went from record to record, past comment lines.
+    by_record: bool,
 }
 
 impl LastEnd {
@@ -128,6 +165,13 @@ impl LastEnd {
         newline: Newline,
         ended: bool,
     ) {
+        if std::mem::take(&mut self.by_record) {
+            self.position = self.end;
+            self.quote = None;
+        }
+        if self.may_be_commented(bytes, dialect, newline) {
+            return self.advance_by_record(bytes, dialect, newline, ended);
+        }
         match (dialect.quote, dialect.escape) {
             (Some(quote), escape) => {
                 let syntax = Syntax {
@@ -159,6 +203,44 @@ impl LastEnd {
         if let Some(last) = memrchr(newline, &bytes[self.position..to]) {
             self.end = self.position + last + 1;
         }
+    }
+
+    /// A line with the comment prefix lies in the bytes whose records have not ended. Where a newline
+    /// always ends a record, a comment changes nothing.
+    fn may_be_commented(&self, bytes: &[u8], dialect: &Dialect, newline: Newline) -> bool {
+        let Some(prefix) = &dialect.comment else {
+            return false;
+        };
+        if dialect.quote.is_none() && dialect.escape == Escape::Doubled {
+            return false;
+        }
+        let rest = &bytes[self.end..];
+        let after_newline = |at: usize| rest[at + 1..].starts_with(prefix);
+        rest.starts_with(prefix) || memchr_iter(newline.byte(), rest).any(after_newline)
+    }
+
+    /// In a comment line a quote or a backslash means nothing, so that nothing can be skipped.
+    fn advance_by_record(
+        &mut self,
+        bytes: &[u8],
+        dialect: &Dialect,
+        newline: Newline,
+        ended: bool,
+    ) {
+        self.by_record = true;
+        self.quote = None;
+        while self.end < bytes.len() {
+            match first(&bytes[self.end..], dialect, Some(newline), ended) {
+                // What the end of the bytes ends is for the splitter to measure.
+                First::Record { length, next, .. } if length == next => break,
+                First::Record { next, .. } => self.end += next,
+                First::Unfinished { quote } => {
+                    self.quote = quote.map(|quote| self.end + quote);
+                    break;
+                }
+            }
+        }
+        self.position = bytes.len();
     }
 
     fn advance_quoted(&mut self, bytes: &[u8], syntax: &Syntax, ended: bool) {

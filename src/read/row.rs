@@ -155,7 +155,10 @@ impl<'p> RowEncoder<'p> {
                 .text(column.field, &mut scratch.decoded)
                 .map_err(refused)?;
             // A null mark is compared as it reads and, escapes included (`\\N`), as it is written.
-            if column.nulls.contains(text) || column.nulls.contains(texts.written(column.field)) {
+            if texts.is_null(column.field)
+                || column.nulls.contains(text)
+                || column.nulls.contains(texts.written(column.field))
+            {
                 if column.not_null {
                     return Err(refused(Reason::Null));
                 }
@@ -191,6 +194,11 @@ trait Texts {
 
     /// A field as it is written in the file, without its quotes.
     fn written(&self, field: usize) -> &[u8];
+
+    /// A field that is null by itself, whatever its text.
+    fn is_null(&self, _: usize) -> bool {
+        false
+    }
 }
 
 impl Texts for PlainFields<'_> {
@@ -227,6 +235,10 @@ impl Texts for CutTexts<'_> {
 
     fn written(&self, field: usize) -> &[u8] {
         self.fields.raw(field)
+    }
+
+    fn is_null(&self, field: usize) -> bool {
+        self.fields.is_null(field)
     }
 }
 

@@ -35,6 +35,7 @@ pub fn dialect(max_record_bytes: usize) -> Dialect {
         header: true,
         encoding: Encoding::Utf8,
         max_record_bytes,
+        ..Dialect::default()
     }
 }
 

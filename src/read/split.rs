@@ -2,7 +2,7 @@
 //!
 //! In: the decoded bytes of one object, read once from front to back. Out: the names in the header,
 //! then [`Chunk`]s of about `chunk_bytes` in order; put together they are the stream without the
-//! byte-order mark and what came up to the end of the header.
+//! byte-order mark, what came up to the end of the header, and the footer.
 //!
 //! A quoted field may hold a newline, so a cut is never made by looking for a newline alone. A record
 //! longer than `max_record_bytes` is an error: with no limit, one unclosed quote would swallow the
@@ -10,12 +10,14 @@
 
 use std::io::{self, Read};
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 use thiserror::Error;
 
 use super::delimited::{CutFault, Cutter, Fields};
-use super::dialect::{Dialect, Newline};
-use super::record_end::{First, LastEnd, first};
+use super::dialect::{Dialect, Footer, Newline, Skip};
+use super::footer::{Held, starts};
+use super::line_glob::LineGlob;
+use super::record_end::{First, LastEnd, first, line};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -72,6 +74,13 @@ pub enum SplitError {
         field: usize,
         line: u64,
     },
+    #[error("no line matches `{key}`")]
+    NoLine {
+        /// Of the source file.
+        key: &'static str,
+    },
+    #[error("{found} records are there, fewer than the {wanted} of the footer")]
+    NoFooter { wanted: usize, found: usize },
     #[error("an earlier error ended the object")]
     Failed,
 }
@@ -90,8 +99,11 @@ pub struct Splitter<R> {
     at: Position,
     start: Position,
     newline: Option<Newline>,
+    held: Held,
     ended: bool,
     opened: bool,
+    /// The footer has begun.
+    finished: bool,
     failed: bool,
 }
 
@@ -110,8 +122,10 @@ impl<R: Read> Splitter<R> {
             at: Position::default(),
             start: Position::default(),
             newline: None,
+            held: Held::default(),
             ended: false,
             opened: false,
+            finished: false,
             failed: false,
         }
     }
@@ -140,7 +154,11 @@ impl<R: Read> Splitter<R> {
     pub fn next(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>, SplitError> {
         self.guarded(|splitter| {
             splitter.open()?;
-            splitter.cut(reuse)
+            match splitter.dialect.footer {
+                Footer::None => splitter.cut(reuse),
+                Footer::Records(footer) => splitter.cut_before_last(footer, reuse),
+                Footer::From(_) => splitter.cut_before_line(reuse),
+            }
         })
     }
 
@@ -156,7 +174,7 @@ impl<R: Read> Splitter<R> {
         outcome
     }
 
-    /// Drops a byte-order mark, finds the newline style, takes the header.
+    /// Drops a byte-order mark and what is to be skipped, finds the newline style, takes the header.
     fn open(&mut self) -> Result<Option<Vec<String>>, SplitError> {
         if self.opened {
             return Ok(None);
@@ -166,60 +184,120 @@ impl<R: Read> Splitter<R> {
         if self.pending.starts_with(BYTE_ORDER_MARK) {
             self.drop_front(BYTE_ORDER_MARK.len());
         }
-        let mut names = None;
-        loop {
-            let (length, next) = self.first_record()?;
-            if length == 0 && next == 0 {
-                break; // the end, before any record
+        let mut from = 0;
+        match self.dialect.skip.clone() {
+            Skip::Nothing => {}
+            Skip::Lines(count) => {
+                for _ in 0..count {
+                    let (_, next) = self.whole(&mut from, true)?;
+                    if next == 0 {
+                        break;
+                    }
+                    from += next;
+                }
             }
-            if !self.dialect.header {
-                break;
-            }
-            names = self.names(next)?;
-            self.drop_front(next);
-            if names.is_some() {
-                break;
-            }
+            Skip::Until(pattern) => self.skip_until(&pattern, &mut from)?,
         }
+        let names = self.header_names(&mut from)?;
+        self.drop_front(from);
         self.start = self.at;
         Ok(names)
     }
 
-    /// Reads until the first record is whole and returns its length and where the next one begins.
-    fn first_record(&mut self) -> Result<(usize, usize), SplitError> {
+    fn skip_until(&mut self, pattern: &LineGlob, from: &mut usize) -> Result<(), SplitError> {
+        loop {
+            let (length, next) = self.whole(from, true)?;
+            if next == 0 {
+                return Err(SplitError::NoLine { key: "skip_until" });
+            }
+            let line = &self.pending[*from..*from + length];
+            if pattern.matches(without_return(line), self.dialect.encoding) {
+                return Ok(());
+            }
+            *from += next;
+        }
+    }
+
+    /// Takes the header at `from`: so many records, whose names are put together.
+    fn header_names(&mut self, from: &mut usize) -> Result<Option<Vec<String>>, SplitError> {
+        let mut left = match self.dialect.header {
+            true => self.dialect.header_lines,
+            false => 0,
+        };
+        let mut names: Option<Vec<String>> = None;
+        loop {
+            // Without a header too: the first record shows the newline style.
+            let (_, next) = self.whole(from, false)?;
+            if next == 0 || left == 0 {
+                break;
+            }
+            if let Some(more) = self.names(*from, next)? {
+                match &mut names {
+                    None => names = Some(more),
+                    Some(names) => join(names, more),
+                }
+                left -= 1;
+            }
+            *from += next;
+            if left == 0 {
+                break;
+            }
+        }
+        if let Some(names) = &mut names
+            && self.dialect.trailing_delimiter
+            && names.last().is_some_and(String::is_empty)
+        {
+            names.pop();
+        }
+        Ok(names)
+    }
+
+    /// Reads until the record at `from` is whole, or the line, and returns its length and where the
+    /// next one begins, counted from there: zero at the end of the stream. To make room it may move
+    /// to the front.
+    fn whole(&mut self, from: &mut usize, is_line: bool) -> Result<(usize, usize), SplitError> {
         let max = self.dialect.max_record_bytes;
         // Two bytes more than the longest record: `\r` or `\r\n` at its end can be told apart.
         let most = max.saturating_add(2);
-        let mut want = self.chunk_bytes;
         loop {
-            self.fill(want)?;
-            match first(&self.pending, &self.dialect, self.newline, self.ended) {
-                First::Record { length, .. } if length > max => return self.too_long(0, None),
+            let rest = &self.pending[*from..];
+            let found = match is_line {
+                true => line(rest, self.newline, self.ended),
+                false => first(rest, &self.dialect, self.newline, self.ended),
+            };
+            match found {
+                First::Record { length, .. } if length > max => return self.too_long(*from, None),
                 First::Record {
                     length,
                     next,
                     newline,
                 } => {
-                    self.newline = Some(newline);
+                    // At the end of the stream nothing says which it is.
+                    if next > 0 {
+                        self.newline = Some(newline);
+                    }
                     return Ok((length, next));
                 }
-                First::Unfinished { quote } if self.pending.len() >= most => {
-                    return self.too_long(0, quote);
+                First::Unfinished { quote } if rest.len() >= most => {
+                    return self.too_long(*from, quote.map(|quote| *from + quote));
                 }
                 First::Unfinished { quote } if self.ended => {
-                    return self.unclosed(quote.unwrap_or_default());
+                    return self.unclosed(*from + quote.unwrap_or_default());
                 }
                 First::Unfinished { .. } => {
-                    want = self.pending.len().saturating_mul(2).clamp(1, most);
+                    self.drop_front(*from);
+                    *from = 0;
+                    let want = self.pending.len().saturating_mul(2);
+                    self.fill(want.max(self.chunk_bytes).clamp(1, most))?;
                 }
             }
         }
     }
 
-    /// Cuts and decodes the header in the first bytes; `None` for an empty line.
-    fn names(&self, length: usize) -> Result<Option<Vec<String>>, SplitError> {
+    /// Cuts and decodes a record of the header; `None` for an empty line or a comment.
+    fn names(&self, from: usize, length: usize) -> Result<Option<Vec<String>>, SplitError> {
         let chunk = Chunk {
-            bytes: self.pending[..length].to_vec(),
+            bytes: self.pending[from..from + length].to_vec(),
             byte: self.at.bytes,
             newline: self.newline(),
         };
@@ -227,7 +305,7 @@ impl<R: Read> Splitter<R> {
         let Some((_, outcome)) = Cutter::new(&chunk, &self.dialect).next(&mut fields) else {
             return Ok(None);
         };
-        let (line, byte) = (self.at.lines + 1, self.at.bytes);
+        let (line, byte) = (self.line(from), self.at.bytes + from as u64);
         outcome.map_err(|fault| SplitError::Header { line, byte, fault })?;
         let mut scratch = Vec::new();
         let mut names = Vec::with_capacity(fields.len());
@@ -290,6 +368,75 @@ impl<R: Read> Splitter<R> {
         Ok(Some(chunk))
     }
 
+    /// Cuts, and holds the last records of the object back.
+    fn cut_before_last(
+        &mut self,
+        footer: usize,
+        mut reuse: Vec<u8>,
+    ) -> Result<Option<Chunk>, SplitError> {
+        loop {
+            if let Some(chunk) = self.held.ready(footer) {
+                return Ok(Some(chunk));
+            }
+            if let Some(end) = self.held.end() {
+                return end.map(|()| None);
+            }
+            match self.cut(reuse) {
+                Ok(Some(chunk)) => self.held.hold(chunk, footer, &self.dialect),
+                Ok(None) => self.held.finish(footer, &self.dialect, None),
+                Err(error) => self.held.finish(footer, &self.dialect, Some(error)),
+            }
+            reuse = Vec::new();
+        }
+    }
+
+    /// Cuts up to the record whose first line matches; what comes then is read and forgotten.
+    fn cut_before_line(&mut self, reuse: Vec<u8>) -> Result<Option<Chunk>, SplitError> {
+        if self.finished {
+            return Ok(None);
+        }
+        let mut chunk = match self.cut(reuse) {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Err(SplitError::NoLine { key: "footer_from" }),
+            // A footer is no data: it may be as it likes.
+            Err(error)
+                if !matches!(error, SplitError::Io(_))
+                    && self.is_footer(&self.pending, self.dialect.max_record_bytes) =>
+            {
+                return self.finish();
+            }
+            Err(error) => return Err(error),
+        };
+        let footer = starts(&chunk, &self.dialect)
+            .map(|start| start as usize)
+            .find(|start| self.is_footer(&chunk.bytes[*start..], usize::MAX));
+        if let Some(footer) = footer {
+            self.finish()?;
+            chunk.bytes.truncate(footer);
+        }
+        Ok(Some(chunk))
+    }
+
+    /// Says whether the line that the bytes begin with is where the footer begins.
+    fn is_footer(&self, bytes: &[u8], longest: usize) -> bool {
+        let Footer::From(pattern) = &self.dialect.footer else {
+            return false;
+        };
+        let end = memchr(self.newline().byte(), bytes).unwrap_or(bytes.len());
+        let line = bytes.get(..end.min(longest)).unwrap_or_default();
+        pattern.matches(without_return(line), self.dialect.encoding)
+    }
+
+    /// Reads the rest of the stream, so that a fault in it is found.
+    fn finish(&mut self) -> Result<Option<Chunk>, SplitError> {
+        self.finished = true;
+        while !self.ended {
+            self.pending.clear();
+            self.fill(self.chunk_bytes)?;
+        }
+        Ok(None)
+    }
+
     /// Reads until `pending` holds `want` bytes or the stream has ended.
     fn fill(&mut self, want: usize) -> Result<(), SplitError> {
         let missing = want.saturating_sub(self.pending.len());
@@ -338,6 +485,21 @@ impl<R: Read> Splitter<R> {
             byte: self.at.bytes + quote as u64,
         })
     }
+}
+
+/// Puts the names of a further line of the header to those before it, blank between them.
+fn join(names: &mut Vec<String>, more: Vec<String>) {
+    names.resize(names.len().max(more.len()), String::new());
+    for (name, more) in names.iter_mut().zip(more) {
+        if !name.is_empty() && !more.is_empty() {
+            name.push(' ');
+        }
+        name.push_str(&more);
+    }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn lines_in(bytes: &[u8], newline: Newline) -> u64 {

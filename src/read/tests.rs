@@ -95,6 +95,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
             header,
             encoding: Encoding::Iso8859_1,
             max_record_bytes,
+            ..Dialect::default()
         })
 }
 

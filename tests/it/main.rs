@@ -17,6 +17,7 @@ mod disk;
 mod encoders;
 mod fetch;
 mod folder;
+mod formats;
 mod gates;
 mod generator;
 mod hints;

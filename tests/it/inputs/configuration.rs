@@ -81,7 +81,7 @@ fn values_that_make_no_sense_are_errors_that_say_what_would() {
             "[format]\nnames = [\"a\"]\n",
             ["`names` is for files without a header", "header = false"],
         ),
-        ("[format]\nkind = \"parquet\"\n", ["line 4", "parquet"]),
+        ("[format]\nkind = \"html\"\n", ["line 4", "html"]),
         (
             "[expect]\nrejects = { max = \"2 pct\" }\n",
             ["line 4", "`2 pct` is not a share: write it as `20%`"],
