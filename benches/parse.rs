@@ -153,7 +153,7 @@ mod frames {
     }
 
     fn through(bencher: Bencher, compress: fn(&[u8]) -> Vec<u8>, threads: usize) {
-        let text = inputs::wide_text().repeat(4);
+        let text = inputs::wide_text().repeat(16);
         let stored = compress(&text);
         bencher.counter(BytesCount::of_slice(&text)).bench(|| {
             let opened = decode::open(stored.as_slice(), threads);
