@@ -4,6 +4,7 @@
 //! and splitting run on one blocking thread for each open object; [`parse`] runs on many threads
 //! at once and gives the same rows and rejects as one thread would, in the same order.
 
+#[cfg(any(feature = "parquet", feature = "xlsx"))]
 mod calendar;
 pub mod container;
 pub mod decode;
@@ -33,6 +34,7 @@ pub mod rows;
 #[cfg(test)]
 mod shape_tests;
 pub mod split;
+#[cfg(any(feature = "parquet", feature = "xlsx"))]
 mod spool;
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ fn put_moment(
     let serial = value.as_f64();
     // A spreadsheet knows milliseconds; beyond them is what is left of binary fractions.
     let millis = (serial * MILLIS_OF_DAY as f64).round();
-    if !(millis.abs() < 1e15) {
+    if millis.is_nan() || millis.abs() >= 1e15 {
         return Err("is no date");
     }
     let millis = millis as i64;

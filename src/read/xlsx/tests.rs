@@ -84,16 +84,14 @@ fn lines_are_the_rows_of_the_sheet_and_short_rows_are_nulls() {
     let file = workbook(&[("D", rows)], &["id", "name"], false);
     assert_eq!(lines(&file), ["", "", "id|name", "1|∅", "", "", "2|∅|3"]);
     // Titles above the header do not set the width.
-    let titled = format!(
-        "<row r=\"1\"><c r=\"A1\"><v>2026</v></c></row>\
+    let titled = "<row r=\"1\"><c r=\"A1\"><v>2026</v></c></row>\
          <row r=\"2\"><c r=\"A2\" t=\"s\"><v>0</v></c><c r=\"B2\" t=\"s\"><v>1</v></c></row>\
-         <row r=\"3\"><c r=\"A3\"><v>1</v></c></row>"
-    );
+         <row r=\"3\"><c r=\"A3\"><v>1</v></c></row>";
     let options = XlsxOptions {
         header_row: Some(1),
         ..XlsxOptions::default()
     };
-    let file = workbook(&[("D", &titled)], &["id", "name"], false);
+    let file = workbook(&[("D", titled)], &["id", "name"], false);
     assert_eq!(read(&file, &options).unwrap().0, ["2026", "id|name", "1|∅"]);
 }
 
