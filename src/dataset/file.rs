@@ -63,26 +63,131 @@ pub struct Probe {
     pub password: Option<String>,
 }
 
-/// Where a column's text is found and how it is spelled.
+/// Where a column's text is found and how it is spelled, as it is written.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ColumnRule {
+pub struct ColumnKeys {
     /// Name in the header; default: the name that folds to the column's own.
     pub from: Option<String>,
     /// Texts that mean NULL, instead of the format's.
     pub null: Option<Vec<String>>,
-    pub parse: Option<Spelling>,
-    /// Offset of zone-less `timestamptz` texts: `UTC` or `+HH:MM`.
+    /// Whether a text in quotes may mean NULL.
+    pub null_quoted: Option<bool>,
+    pub trim: Option<TrimKey>,
+    /// What stands between the elements of an array.
+    pub split: Option<String>,
+    pub case: Option<CaseKey>,
+    pub pad: Option<PadKeys>,
+    pub lookup: Option<LookupKey>,
+    pub parse: Option<ParseKey>,
+    /// The character between groups of three digits.
+    pub thousands: Option<String>,
+    /// The character before the fraction.
+    pub decimal_point: Option<String>,
+    pub implied_decimals: Option<usize>,
+    pub sign: Option<SignKey>,
+    #[serde(rename = "true")]
+    pub yes: Option<Vec<String>>,
+    #[serde(rename = "false")]
+    pub no: Option<Vec<String>>,
+    /// In the words of PostgreSQL's `to_char`.
+    pub pattern: Option<String>,
+    /// Years of two digits below it are 20YY, the others 19YY.
+    pub pivot: Option<u32>,
+    pub unit: Option<UnitKey>,
+    /// Of zone-less `timestamptz` texts: `UTC`, `+HH:MM` or a name such as `America/New_York`.
     pub zone: Option<String>,
+    /// Which of two instants a time is that the clocks of the zone showed twice.
+    pub ambiguous: Option<ChoiceKey>,
+    /// How a time is read that the clocks of the zone left out.
+    pub skipped: Option<ChoiceKey>,
+    /// The same value for every record.
+    pub constant: Option<Constant>,
+    /// The name of the file that the record is in.
+    pub file_name: Option<bool>,
+    /// The number of the record in its file, from 1.
+    pub record_number: Option<bool>,
+    /// The part in braces of the object's key.
+    pub key_pattern: Option<String>,
+    /// Names of fields that are put one behind the other.
+    pub concat: Option<Vec<String>>,
+    pub separator: Option<String>,
 }
 
 /// How a value is spelled, where the server's own spelling does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Spelling {
+pub enum ParseKey {
     /// `$1,234.00 ` and `($60.80)`.
     Money,
+    Integer,
+    Decimal,
+    Percent,
+    Boolean,
+    Date,
+    Time,
+    Timestamp,
+    Epoch,
 }
+
+/// `true`, `"left"` or `"right"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrimKey {
+    None,
+    Both,
+    Left,
+    Right,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseKey {
+    Upper,
+    Lower,
+}
+
+/// `{ with = "0", to = 11 }`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PadKeys {
+    pub with: String,
+    pub to: usize,
+}
+
+/// Text -> value, here or in a file beside the source file.
+#[derive(Debug, Clone)]
+pub enum LookupKey {
+    Here(BTreeMap<String, String>),
+    File(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignKey {
+    Leading,
+    Trailing,
+    Overpunch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitKey {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoiceKey {
+    Earlier,
+    Later,
+    Reject,
+}
+
+/// A value as the server spells it.
+#[derive(Debug, Clone)]
+pub struct Constant(pub String);
 
 /// What a night's load must look like.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -168,7 +273,7 @@ pub(super) struct OneOrMore(pub(super) Vec<String>);
 #[derive(Debug)]
 pub(super) enum ColumnFile {
     From(String),
-    Rule(ColumnRule),
+    Keys(Box<ColumnKeys>),
 }
 
 /// Reads one of two forms by what stands there. (`#[serde(untagged)]` would try one form after the
@@ -219,7 +324,31 @@ deserialize_either!(
     ColumnFile,
     "a name in the header, or a table such as `{ from = \"NAME\" }`",
     visit_str(from: &str) => anyhow::Ok(ColumnFile::From(from.to_owned())),
-    visit_map(rule: ColumnRule) => ColumnFile::Rule(rule),
+    visit_map(keys: ColumnKeys) => ColumnFile::Keys(Box::new(keys)),
+);
+deserialize_either!(
+    TrimKey,
+    "true, \"left\" or \"right\"",
+    visit_bool(both: bool) => anyhow::Ok(if both { TrimKey::Both } else { TrimKey::None }),
+    visit_str(side: &str) => match side {
+        "left" => Ok(TrimKey::Left),
+        "right" => Ok(TrimKey::Right),
+        _ => Err(anyhow::anyhow!("`trim` is true, \"left\" or \"right\"")),
+    },
+);
+deserialize_either!(
+    LookupKey,
+    "a table such as `{ A = \"active\" }`, or the name of a CSV file beside this one",
+    visit_str(file: &str) => anyhow::Ok(LookupKey::File(file.to_owned())),
+    visit_map(table: BTreeMap<String, String>) => LookupKey::Here(table),
+);
+deserialize_either!(
+    Constant,
+    "a text, a number, true or false",
+    visit_str(text: &str) => anyhow::Ok(Constant(text.to_owned())),
+    visit_i64(number: i64) => anyhow::Ok(Constant(number.to_string())),
+    visit_f64(number: f64) => anyhow::Ok(Constant(number.to_string())),
+    visit_bool(value: bool) => anyhow::Ok(Constant(value.to_string())),
 );
 deserialize_either!(
     OneOrMore,

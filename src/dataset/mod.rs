@@ -5,15 +5,19 @@
 //! here, they come from the database. Unknown keys are errors, because a misspelt key that is
 //! ignored would change what is loaded without a word.
 
+mod column;
 mod file;
 mod format;
 mod format_file;
 mod layout;
+mod lookup;
 mod source;
+mod zone;
 
+pub use column::{ColumnRule, Filled, Wants};
 pub use file::{
-    ColumnRule, DatasetFile, Expect, ExpectRejects, ExpectRows, Limit, Probe, Ready, Settled,
-    Spelling, parse_toml,
+    ColumnKeys, DatasetFile, Expect, ExpectRejects, ExpectRows, Limit, Probe, Ready, Settled,
+    parse_toml,
 };
 pub use format::{Format, Unpacking};
 pub use source::{Source, fold};
@@ -36,7 +40,7 @@ pub struct Dataset {
     pub settings: DatasetFile,
     /// One for each table that files fill, by file name.
     pub sources: Vec<Source>,
-    /// SHA-256 over the names and texts of all source files.
+    /// SHA-256 over the names and texts of all source files and the tables beside them.
     pub digest: String,
     /// `sql/<dataset>`.
     pub sql: PathBuf,

@@ -1,11 +1,11 @@
 //! One source: from the keys of its file to what the load needs.
 
-use super::file::{ColumnFile, SourceFile, parse_toml};
+use super::file::{ColumnFile, ColumnKeys, LookupKey, SourceFile, parse_toml};
 use super::format::{Format, FormatRead, Unpacking};
 use super::{ColumnRule, Expect};
 use crate::read::container::Members;
 use crate::read::dialect::Dialect;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -62,24 +62,8 @@ impl Source {
             names: format.names,
             null: format.null,
             unpacking: format.unpacking,
-            companions: format.companions,
-            columns: file
-                .columns
-                .into_iter()
-                .map(|(column, rule)| {
-                    let mut rule = match rule {
-                        ColumnFile::From(from) => ColumnRule {
-                            from: Some(from),
-                            ..ColumnRule::default()
-                        },
-                        ColumnFile::Rule(rule) => rule,
-                    };
-                    if let Some(null) = &mut rule.null {
-                        null.extend(null_of_rows.clone());
-                    }
-                    (column, rule)
-                })
-                .collect(),
+            companions: [format.companions, lookups(&file.columns)].concat(),
+            columns: columns(file.columns, path, null_of_rows.as_ref())?,
             ignore: file.ignore,
             absent: file.absent,
             order_by: file.order_by,
@@ -94,6 +78,43 @@ impl Source {
             schema => format!("{schema}.{}", self.table),
         }
     }
+}
+
+/// Checks what each column says; `path` is the source file. What turns the format into text may have
+/// a null of its own.
+fn columns(
+    columns: BTreeMap<String, ColumnFile>,
+    path: &Path,
+    null_of_rows: Option<&String>,
+) -> Result<BTreeMap<String, ColumnRule>> {
+    let mut rules = BTreeMap::new();
+    for (column, keys) in columns {
+        let keys = match keys {
+            ColumnFile::From(from) => ColumnKeys {
+                from: Some(from),
+                ..ColumnKeys::default()
+            },
+            ColumnFile::Keys(keys) => *keys,
+        };
+        let mut rule = ColumnRule::new(keys, path).with_context(|| format!("column `{column}`"))?;
+        if let Some(null) = &mut rule.null {
+            null.extend(null_of_rows.cloned());
+        }
+        rules.insert(column, rule);
+    }
+    Ok(rules)
+}
+
+/// The files that columns look their values up in.
+fn lookups(columns: &BTreeMap<String, ColumnFile>) -> Vec<String> {
+    let files = columns.values().filter_map(|column| match column {
+        ColumnFile::Keys(keys) => match &keys.lookup {
+            Some(LookupKey::File(name)) => Some(name.clone()),
+            _ => None,
+        },
+        ColumnFile::From(_) => None,
+    });
+    files.collect()
 }
 
 /// A header name as a column name: lower case, every run of other characters one `_`.

@@ -11,6 +11,7 @@
 mod batch;
 pub mod budget;
 mod buffers;
+mod column;
 pub mod connections;
 mod copy;
 mod dry;

@@ -15,6 +15,7 @@ use crate::read::container::{self, Content, Limits, Opening, Refusal, Unreadable
 use crate::read::parse::{RowPlan, Scratch, parse};
 use crate::read::split::{Chunk, SplitError, Splitter};
 use crate::read::text;
+use crate::read::value::Numbered;
 use crate::sort::{ChunkOrder, Order};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -180,6 +181,7 @@ impl MemberCutting<'_> {
         let mut plan = self.plan.row_plan(&names, &place)?;
         plan.faults = text.faults;
         let plan = Arc::new(plan);
+        let mut plans = Numbered::new(Arc::clone(&plan));
         let share_bytes = (self.chunk_bytes as f64 * (1.0 + plan.expansion())) as usize;
         let mut begins = Some(splitter.start().lines);
         loop {
@@ -200,8 +202,8 @@ impl MemberCutting<'_> {
                 }
             };
             let cut = CutChunk {
+                plan: plans.of(&chunk),
                 chunk,
-                plan: Arc::clone(&plan),
                 share,
                 member: member.clone(),
                 begins: begins.take(),

@@ -5,17 +5,18 @@
 //! sides. Everything is decided before the first row is loaded: a column type without an
 //! encoder, a header that does not fit, a column that nobody fills.
 
+use super::column::Fillable;
 use super::names::{Names, NoField};
-use crate::dataset::{ColumnRule, Format, Source, Spelling, fold};
+use crate::dataset::{Filled, Format, Source, fold};
 use crate::encode::Type;
 use crate::problem::Problem;
 use crate::read::dialect::{Dialect, Shape, Skip};
 use crate::read::json_lines::JsonLines;
-use crate::read::parse::{ColumnPlan, RowPlan};
+use crate::read::parse::RowPlan;
 use crate::read::text::{ParquetOptions, TextFormat, XlsxOptions};
 use crate::read::xml;
 use crate::route::Routing;
-use crate::schema::tables::{BaseType, Column, Identity, Kind, Table, TableKind};
+use crate::schema::tables::{Identity, Table, TableKind};
 use crate::sort::SortKey;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -46,14 +47,6 @@ pub struct Watched {
     /// A column of it is text or numeric: to sort by it costs the server several times what an
     /// integer costs.
     pub costly: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Fillable {
-    name: String,
-    not_null: bool,
-    rule: ColumnRule,
-    ty: Type,
 }
 
 impl TablePlan {
@@ -108,21 +101,19 @@ impl TablePlan {
                 .get(&column.name)
                 .cloned()
                 .unwrap_or_default();
-            let ty = encoder(column, &rule).with_context(|| {
+            let hint = match rule.is_plain() {
+                true => "change the column's type, or list it under `absent` and fill it in a derive file".to_owned(),
+                false => format!("change the column's type, or its rule in `{}.toml`", source.name),
+            };
+            fillable.push(Fillable::new(column, rule).with_context(|| {
                 Problem::usage(format!(
                     "column `{}` of `{}` has type {}",
                     column.name,
                     source.full_table(),
                     column.sql_type
                 ))
-                .hint("change the column's type, or list it under `absent` and fill it in a derive file")
-            })?;
-            fillable.push(Fillable {
-                name: column.name.clone(),
-                not_null: column.not_null,
-                rule,
-                ty,
-            });
+                .hint(hint)
+            })?);
         }
         let sort = match source.order_by.as_slice() {
             [] => None,
@@ -193,37 +184,45 @@ impl TablePlan {
     pub fn row_plan(&self, header: &[String], key: &str) -> Result<RowPlan> {
         let source = &self.source;
         if let Shape::JsonLines(paths) = &source.dialect.shape {
-            return self.json_plan(paths);
+            return self.json_plan(paths, key);
         }
         let names = Names::new(header);
-        let mut used = BTreeSet::new();
+        let mut used: BTreeSet<usize> = BTreeSet::new();
         let mut columns = Vec::new();
         let mut missing = Vec::new();
         for column in &self.fillable {
-            let found = match &column.rule.from {
-                Some(from) => names.named(from),
-                None => names.column(&column.name),
+            if let Some(plan) = column.without_field(key)? {
+                columns.push(plan);
+                continue;
+            }
+            let wanted: Vec<Option<&str>> = match &column.rule.filled {
+                Filled::Concat { names, .. } => names.iter().map(|name| Some(&**name)).collect(),
+                _ => vec![column.rule.from.as_deref()],
             };
-            let field = match found {
-                Ok(field) => field,
-                Err(NoField::Missing) => {
-                    missing.push(match &column.rule.from {
+            let mut fields = Vec::new();
+            for from in wanted {
+                let found = match from {
+                    Some(from) => names.named(from),
+                    None => names.column(&column.name),
+                };
+                match found {
+                    Ok(field) => fields.push(field),
+                    Err(NoField::Missing) => missing.push(match from {
                         Some(from) => format!("{} (from \"{}\")", column.name, from.escape_debug()),
                         None => column.name.clone(),
-                    });
-                    continue;
+                    }),
+                    Err(NoField::Several(places)) => bail!(
+                        Problem::refused(format!(
+                            "`{key}`: {places} header names could fill column `{}` of `{}`",
+                            column.name,
+                            source.full_table()
+                        ))
+                        .hint("say which with `from`, spelled exactly as in the header, or as \"NAME#2\", the second field of that name, or \"#7\", the seventh field")
+                    ),
                 }
-                Err(NoField::Several(places)) => bail!(
-                    Problem::refused(format!(
-                        "`{key}`: {places} header names could fill column `{}` of `{}`",
-                        column.name,
-                        source.full_table()
-                    ))
-                    .hint("say which with `from`, spelled exactly as in the header, or as \"NAME#2\", the second field of that name, or \"#7\", the seventh field")
-                ),
-            };
-            used.insert(field);
-            columns.push(self.column_plan(column, field));
+            }
+            used.extend(&fields);
+            columns.push(column.from_fields(&fields, source));
         }
         let ignored = names.ignored(&source.ignore);
         let unknown: Vec<usize> = (0..header.len())
@@ -273,43 +272,43 @@ impl TablePlan {
     }
 
     /// The fields of a JSON record are what the columns take of it.
-    fn json_plan(&self, paths: &JsonLines) -> Result<RowPlan> {
+    fn json_plan(&self, paths: &JsonLines, key: &str) -> Result<RowPlan> {
         let mut paths = paths.clone();
         let mut columns = Vec::new();
-        for (field, column) in self.fillable.iter().enumerate() {
+        let mut taken = 0;
+        for column in &self.fillable {
+            if let Some(plan) = column.without_field(key)? {
+                columns.push(plan);
+                continue;
+            }
             // A name may hold what a path would be cut at.
             let own = || format!("[\"{}\"]", column.name);
-            let from = column.rule.from.clone().unwrap_or_else(own);
+            let wanted = match &column.rule.filled {
+                Filled::Concat { names, .. } => names.clone(),
+                _ => vec![column.rule.from.clone().unwrap_or_else(own)],
+            };
             let as_json = matches!(column.ty, Type::Json | Type::Jsonb);
-            paths.take(&from, as_json).with_context(|| {
-                Problem::usage(format!(
-                    "column `{}` of source `{}`",
-                    column.name, self.source.name
-                ))
-            })?;
-            columns.push(self.column_plan(column, field));
+            for from in &wanted {
+                paths.take(from, as_json).with_context(|| {
+                    Problem::usage(format!(
+                        "column `{}` of source `{}`",
+                        column.name, self.source.name
+                    ))
+                })?;
+            }
+            let fields: Vec<usize> = (taken..taken + wanted.len()).collect();
+            taken += wanted.len();
+            columns.push(column.from_fields(&fields, &self.source));
         }
         Ok(RowPlan {
             dialect: Dialect {
                 shape: Shape::JsonLines(Arc::new(paths.finish())),
                 ..self.source.dialect.clone()
             },
-            fields: columns.len(),
+            fields: taken,
             columns,
             faults: None,
         })
-    }
-
-    fn column_plan(&self, column: &Fillable, field: usize) -> ColumnPlan {
-        let nulls = column.rule.null.as_ref().unwrap_or(&self.source.null);
-        ColumnPlan {
-            name: column.name.clone(),
-            field,
-            not_null: column.not_null,
-            nulls: nulls.iter().map(|null| null.clone().into_bytes()).collect(),
-            spelling: column.rule.parse,
-            ty: column.ty.clone(),
-        }
     }
 
     /// What the files of the source are made of.
@@ -322,7 +321,7 @@ impl TablePlan {
             }
             Format::Xml { rows, encoding } => TextFormat::Xml(xml::Options {
                 rows: rows.clone(),
-                fields: self.fillable.iter().map(Fillable::of_xml).collect(),
+                fields: self.fillable.iter().flat_map(of_xml).collect(),
                 ignore,
                 encoding: *encoding,
                 max_record_bytes: source.dialect.max_record_bytes,
@@ -357,13 +356,18 @@ impl TablePlan {
     }
 }
 
-impl Fillable {
-    /// Where its text is found in an element.
-    fn of_xml(&self) -> xml::Field {
-        xml::Field {
-            column: self.name.clone(),
-            from: self.rule.from.clone(),
+/// Where the texts of a column are found in an element.
+fn of_xml(column: &Fillable) -> Vec<xml::Field> {
+    let field = |from| xml::Field {
+        column: column.name.clone(),
+        from,
+    };
+    match &column.rule.filled {
+        Filled::Field => vec![field(column.rule.from.clone())],
+        Filled::Concat { names, .. } => {
+            names.iter().map(|name| field(Some(name.clone()))).collect()
         }
+        _ => Vec::new(),
     }
 }
 
@@ -400,54 +404,4 @@ fn shown(name: &str, index: usize) -> String {
         "" => format!("\"\" (field {})", index + 1),
         _ => name.escape_debug().to_string(),
     }
-}
-
-/// The encoder of a column. Domains are taken off already; an array names its declared element.
-fn encoder(column: &Column, rule: &ColumnRule) -> Result<Type> {
-    let ty = encoder_of(&column.base)?;
-    if rule.parse == Some(Spelling::Money) && !ty.is_number() {
-        bail!("`parse = \"money\"` is for number columns");
-    }
-    match &rule.zone {
-        None => Ok(ty),
-        Some(zone) => ty
-            .with_zone(offset_seconds(zone)?)
-            .context("`zone` is for timestamptz columns"),
-    }
-}
-
-fn encoder_of(base: &BaseType) -> Result<Type> {
-    match &base.kind {
-        Kind::Scalar => {
-            Type::scalar(base.oid, base.typmod).context("there is no encoder for this type")
-        }
-        Kind::Enum { labels } => Ok(Type::enumeration(labels.clone())),
-        Kind::Array {
-            element_oid,
-            element,
-            ..
-        } => Ok(Type::array(encoder_of(element)?, *element_oid)),
-        Kind::Range => bail!("there is no encoder for ranges"),
-        Kind::Unsupported(why) => bail!("{why}"),
-    }
-}
-
-/// `UTC`, `+05:30`, `-06:00` in seconds east of Greenwich.
-fn offset_seconds(zone: &str) -> Result<i32> {
-    if zone == "UTC" {
-        return Ok(0);
-    }
-    let wrong = || format!("`zone = \"{zone}\"`: write UTC or an offset such as -06:00");
-    let (sign, rest) = match zone.split_at_checked(1).with_context(wrong)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => bail!(wrong()),
-    };
-    let (hours, minutes) = rest.split_once(':').with_context(wrong)?;
-    let hours: i32 = hours.parse().with_context(wrong)?;
-    let minutes: i32 = minutes.parse().with_context(wrong)?;
-    if !(0..=15).contains(&hours) || !(0..60).contains(&minutes) {
-        bail!(wrong());
-    }
-    Ok(sign * (hours * 3600 + minutes * 60))
 }

@@ -57,7 +57,10 @@ impl std::fmt::Display for PlacedReject {
 /// that the list is not all.
 pub fn warn_of_unlisted(load: &TableLoad) {
     let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
-    let listed = load.rejects.len() as u64;
+    // A record has a reject for each of its faults, one behind the other.
+    let place = |reject: &PlacedReject| (reject.key.clone(), reject.record);
+    let records = load.rejects.chunk_by(|one, next| place(one) == place(next));
+    let listed = records.count() as u64;
     if rejected > listed {
         tracing::warn!(
             "`{}`: the first {} of {} rejects are listed with their places, the others only counted",

@@ -40,6 +40,7 @@ mod spool;
 mod tests;
 pub mod text;
 mod transcode;
+pub mod value;
 #[cfg(feature = "xlsx")]
 pub mod xlsx;
 pub mod xml;

@@ -15,7 +15,7 @@ use super::records::{Cut, CutRecords, WithRecords, with_records};
 use super::row::{Refused, RowEncoder, RowScratch};
 use super::row_buffer::RowBuffer;
 use super::split::Chunk;
-use crate::dataset::Spelling;
+use super::value::{Misspelt, Spelling};
 use crate::encode::{Fault, Type};
 use std::borrow::Cow;
 use std::fmt;
@@ -40,12 +40,13 @@ pub struct RowPlan {
 #[derive(Debug, Clone)]
 pub struct ColumnPlan {
     pub name: String,
-    /// Index of its field in the record.
+    /// Index of its field in the record; 0 for a column that is filled otherwise.
     pub field: usize,
     pub not_null: bool,
     /// Texts that mean NULL.
     pub nulls: Nulls,
-    pub spelling: Option<Spelling>,
+    /// How its values come about, where they are not as the server spells them.
+    pub spelling: Option<Arc<Spelling>>,
     pub ty: Type,
 }
 
@@ -56,13 +57,27 @@ impl RowPlan {
     /// its delimiter; so the widest field bounds the row. The field count adds two bytes a row.
     pub fn expansion(&self) -> f64 {
         let mut by_field = vec![0.0; self.fields.max(1)];
+        // What a record becomes beside its text.
+        let mut more = 2.0;
         for column in &self.columns {
-            by_field[column.field] += column.ty.expansion();
+            let expansion = column.ty.expansion();
+            let fields = match &column.spelling {
+                None => &[column.field][..],
+                Some(spelling) => {
+                    more += spelling.more_bytes() as f64;
+                    spelling.fields(&column.field)
+                }
+            };
+            for field in fields {
+                if let Some(sum) = by_field.get_mut(*field) {
+                    *sum += expansion;
+                }
+            }
         }
         by_field
             .iter()
             .fold(0.0, |most: f64, field| most.max(*field))
-            + 2.0 / by_field.len() as f64
+            + more / by_field.len() as f64
     }
 }
 
@@ -81,11 +96,11 @@ pub struct Parsed {
     pub skipped: u64,
     /// Every record that gave no row, counted from the start of the chunk: a row is traced past them.
     pub rejected_records: Vec<u64>,
-    /// At most [`MAX_LISTED_REJECTS`].
+    /// One for each fault, so several for some records; at most [`MAX_LISTED_REJECTS`].
     pub rejects: Vec<Reject>,
 }
 
-/// A record that cannot become a row.
+/// A record that cannot become a row, and one thing that is wrong with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reject {
     /// Counted from the start of the chunk, the first is 0.
@@ -116,7 +131,8 @@ pub enum Reason {
     /// What the file holds there is no value, in the words of whoever made text of it.
     Said(Cow<'static, str>),
     Null,
-    Money,
+    /// Not spelled as its source declares.
+    Spelling(Misspelt),
     Value(Fault),
     /// No partition of this table takes the row.
     Nowhere {
@@ -138,7 +154,7 @@ impl fmt::Display for Reason {
             },
             Reason::Said(said) => f.write_str(said),
             Reason::Null => f.write_str("is null, and the column is declared not null"),
-            Reason::Money => f.write_str("is not an amount such as $1,234.00 or ($60.80)"),
+            Reason::Spelling(misspelt) => misspelt.fmt(f),
             Reason::Nowhere { table } => {
                 write!(f, "belongs to no partition: none of `{table}` takes it")
             }
@@ -213,17 +229,18 @@ fn plain<const TRAILING: bool>(
     parsed: &mut Parsed,
 ) {
     while let Some((byte, line)) = records.next() {
+        row.record = records.records;
         let outcome = match line {
             Line::Fields(fields) if TRAILING && !fields.last_is_empty() => {
-                Err((None, Reason::Cut(CutFault::NoTrailingDelimiter)))
+                Err(Reason::Cut(CutFault::NoTrailingDelimiter).into())
             }
             Line::Fields(fields) => row.plain(fields, rows),
             Line::Other { last_is_empty, .. } if TRAILING && !last_is_empty => {
-                Err((None, Reason::Cut(CutFault::NoTrailingDelimiter)))
+                Err(Reason::Cut(CutFault::NoTrailingDelimiter).into())
             }
             Line::Other { found, .. } => {
                 let (found, wanted) = (found - usize::from(TRAILING), plan.fields);
-                Err((None, Reason::Fields { found, wanted }))
+                Err(Reason::Fields { found, wanted }.into())
             }
             Line::Empty => continue,
         };
@@ -252,9 +269,10 @@ impl WithRecords for Careful<'_, '_> {
     fn with<'c>(self, mut cutter: impl CutRecords<'c>) {
         let mut fields = Fields::default();
         while let Some((place, cut)) = cutter.next(&mut fields) {
+            self.row.record = place.record + 1;
             let outcome = match cut {
                 Cut::Fields => self.row.cut(&fields, self.rows),
-                Cut::Fault(fault) => Err((None, Reason::Cut(fault))),
+                Cut::Fault(fault) => Err(Reason::Cut(fault).into()),
                 Cut::Skipped => {
                     self.parsed.skipped += 1;
                     self.parsed.rejected_records.push(place.record);
@@ -321,15 +339,20 @@ fn has_comment(chunk: &Chunk, dialect: &Dialect) -> bool {
 }
 
 impl Parsed {
+    /// Remembers a record and everything that is wrong with it.
     #[cold]
-    fn reject(&mut self, (record, line, byte): (u64, u64, u64), (column, reason): Refused) {
-        self.refuse(Reject {
-            record,
-            line,
-            byte,
-            column,
-            reason,
-        });
+    fn reject(&mut self, (record, line, byte): (u64, u64, u64), Refused(faults): Refused) {
+        self.rejected += 1;
+        self.rejected_records.push(record);
+        for (column, reason) in faults {
+            self.list(Reject {
+                record,
+                line,
+                byte,
+                column,
+                reason,
+            });
+        }
     }
 
     /// Remembers a record that gave no row. Whoever refuses one that was parsed well takes its row
@@ -337,6 +360,10 @@ impl Parsed {
     pub fn refuse(&mut self, reject: Reject) {
         self.rejected += 1;
         self.rejected_records.push(reject.record);
+        self.list(reject);
+    }
+
+    fn list(&mut self, reject: Reject) {
         if self.rejects.len() < MAX_LISTED_REJECTS {
             self.rejects.push(reject);
         }

@@ -3,28 +3,44 @@
 //! In: the fields of a record. Out: the row appended to a [`RowBuffer`], or why there is none. There
 //! are two ways, which write the same: the quick one for records whose values are everyday ones,
 //! and the full one, which knows every form of every type and says what is wrong. A record that the
-//! quick way gives up is begun again by the full one.
+//! quick way gives up is begun again by the full one, which does not stop at the first fault.
 
 use super::delimited::Fields;
 use super::encoding::Encoding;
-use super::money;
 use super::parse::{ColumnPlan, Reason, RowPlan};
 use super::plain::PlainFields;
 use super::row_buffer::RowBuffer;
-use crate::dataset::Spelling;
+use super::value::{Buffers, Origin, Spelling};
 use crate::encode::quick::{Memory, Quick};
 use crate::encode::{put_field_count, put_null};
+use std::io::Write;
 
-/// The column, where one is to blame, and why.
-pub(super) type Refused = (Option<usize>, Reason);
+/// Everything that is wrong with a record: the column, where one is to blame, and why.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Vec<(Option<usize>, Reason)>);
+
+/// A reason that is not one column's.
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Refused {
+        Refused(vec![(None, reason)])
+    }
+}
 
 /// Memory that one chunk leaves to the next.
 #[derive(Debug, Default)]
 pub(super) struct RowScratch {
     row: Vec<u8>,
-    decoded: Vec<u8>,
-    amount: Vec<u8>,
+    texts: TextScratch,
     memories: Vec<Memory>,
+}
+
+/// Memory for the texts of one value.
+#[derive(Debug, Default)]
+struct TextScratch {
+    decoded: Vec<u8>,
+    /// What is put together from several fields, or printed.
+    made: Vec<u8>,
+    buffers: Buffers,
 }
 
 /// Encodes the records of one chunk.
@@ -35,6 +51,8 @@ pub(super) struct RowEncoder<'p> {
     columns: Vec<QuickColumn<'p>>,
     /// The columns are the first fields, one after the other.
     in_order: bool,
+    /// The record under way, the first of the chunk is 1; whoever goes through the records sets it.
+    pub(super) record: u64,
     scratch: &'p mut RowScratch,
 }
 
@@ -52,11 +70,16 @@ impl<'p> RowEncoder<'p> {
         let mut precisions = Vec::new();
         let columns = plan.columns.iter().map(|column| QuickColumn {
             field: column.field,
-            quick: match column.spelling {
-                None => Quick::of(&column.ty, &mut precisions),
-                Some(_) => Quick::None,
+            quick: match column.spelling.as_deref() {
+                Some(spelling) if spelling.changes_texts() => Quick::None,
+                _ => Quick::of(&column.ty, &mut precisions),
             },
-            null_below: column.nulls.longest().map_or(0, |longest| longest + 1),
+            null_below: match column.spelling.as_deref().map(|spelling| &spelling.from) {
+                None | Some(Origin::Field) => {
+                    column.nulls.longest().map_or(0, |longest| longest + 1)
+                }
+                Some(_) => 0,
+            },
             plan: column,
         });
         let columns: Vec<QuickColumn> = columns.collect();
@@ -70,6 +93,7 @@ impl<'p> RowEncoder<'p> {
             as_it_is,
             in_order: places.all(|(place, column)| column.field == place),
             columns,
+            record: 0,
             scratch,
         }
     }
@@ -123,7 +147,7 @@ impl<'p> RowEncoder<'p> {
                 *out.first_chunk_mut()? = [0xFF; 4];
                 4
             } else if column.quick == Quick::None {
-                other(column.plan, window.get(..length)?, self.scratch, out)?
+                other(column, &fields, self.record, self.scratch, out)?
             } else {
                 column
                     .quick
@@ -137,7 +161,7 @@ impl<'p> RowEncoder<'p> {
     pub(super) fn cut(&mut self, fields: &Fields, out: &mut RowBuffer) -> Result<(), Refused> {
         if fields.len() != self.plan.fields {
             let (found, wanted) = (fields.len(), self.plan.fields);
-            return Err((None, Reason::Fields { found, wanted }));
+            return Err(Reason::Fields { found, wanted }.into());
         }
         let encoding = (!self.as_it_is).then_some(self.plan.dialect.encoding);
         self.full(&CutTexts { fields, encoding }, out)
@@ -149,42 +173,45 @@ impl<'p> RowEncoder<'p> {
         let row = &mut scratch.row;
         row.clear();
         put_field_count(self.plan.columns.len() as i16, row);
+        let mut faults = Vec::new();
         for (index, column) in self.plan.columns.iter().enumerate() {
-            let refused = |reason| (Some(index), reason);
-            let text = texts
-                .text(column.field, &mut scratch.decoded)
-                .map_err(refused)?;
-            // A null mark is compared as it reads and, escapes included (`\\N`), as it is written.
-            if texts.is_null(column.field)
-                || column.nulls.contains(text)
-                || column.nulls.contains(texts.written(column.field))
-            {
-                if column.not_null {
-                    return Err(refused(Reason::Null));
-                }
-                put_null(row);
-            } else {
-                put(column, text, self.as_it_is, &mut scratch.amount, row).map_err(refused)?;
+            let put = match column.spelling.as_deref() {
+                None => put(column, texts, self.as_it_is, &mut scratch.texts, row),
+                Some(how) => spelled(column, how, texts, self.record, &mut scratch.texts, row),
+            };
+            if let Err(reason) = put {
+                faults.push((Some(index), reason));
             }
+        }
+        if !faults.is_empty() {
+            return Err(Refused(faults));
         }
         out.append(row);
         Ok(())
     }
 }
 
-/// A value of a type without a quick way.
+/// A value of a type without a quick way, or one that is not spelled as the server spells it.
 #[inline(never)]
 fn other(
-    column: &ColumnPlan,
-    text: &[u8],
+    column: &QuickColumn,
+    fields: &PlainFields,
+    record: u64,
     scratch: &mut RowScratch,
     out: &mut [u8],
 ) -> Option<usize> {
-    scratch.row.clear();
-    put(column, text, true, &mut scratch.amount, &mut scratch.row).ok()?;
-    out.get_mut(..scratch.row.len())?
-        .copy_from_slice(&scratch.row);
-    Some(scratch.row.len())
+    let row = &mut scratch.row;
+    row.clear();
+    match column.plan.spelling.as_deref() {
+        None => column
+            .plan
+            .ty
+            .encode_clean(fields.get(column.field), row)
+            .ok()?,
+        Some(how) => spelled(column.plan, how, fields, record, &mut scratch.texts, row).ok()?,
+    }
+    out.get_mut(..row.len())?.copy_from_slice(row);
+    Some(row.len())
 }
 
 /// Where the full way takes its texts from.
@@ -199,6 +226,9 @@ trait Texts {
     fn is_null(&self, _: usize) -> bool {
         false
     }
+
+    /// Whether a field stands in quotes.
+    fn quoted(&self, field: usize) -> bool;
 }
 
 impl Texts for PlainFields<'_> {
@@ -208,6 +238,10 @@ impl Texts for PlainFields<'_> {
 
     fn written(&self, field: usize) -> &[u8] {
         self.get(field)
+    }
+
+    fn quoted(&self, _: usize) -> bool {
+        false
     }
 }
 
@@ -240,23 +274,110 @@ impl Texts for CutTexts<'_> {
     fn is_null(&self, field: usize) -> bool {
         self.fields.is_null(field)
     }
+
+    fn quoted(&self, field: usize) -> bool {
+        self.fields.get(field).1
+    }
 }
 
-/// Writes one value that is no null. `clean`: the text holds no NUL.
+/// Says whether a field is a null. A null mark is compared as it reads and, escapes included (`\\N`),
+/// as it is written.
+fn is_null(column: &ColumnPlan, field: usize, text: &[u8], texts: &impl Texts) -> bool {
+    texts.is_null(field)
+        || column.nulls.contains(text)
+        || column.nulls.contains(texts.written(field))
+}
+
+fn null(column: &ColumnPlan, out: &mut Vec<u8>) -> Result<(), Reason> {
+    if column.not_null {
+        return Err(Reason::Null);
+    }
+    put_null(out);
+    Ok(())
+}
+
+/// Writes one value as it stands in its field. `clean`: no text holds a NUL.
 fn put(
     column: &ColumnPlan,
-    text: &[u8],
+    texts: &impl Texts,
     clean: bool,
-    amount: &mut Vec<u8>,
+    scratch: &mut TextScratch,
     out: &mut Vec<u8>,
 ) -> Result<(), Reason> {
-    let text = match column.spelling {
-        None => text,
-        Some(Spelling::Money) => money::amount(text, amount).ok_or(Reason::Money)?,
-    };
+    let text = texts.text(column.field, &mut scratch.decoded)?;
+    if is_null(column, column.field, text, texts) {
+        return null(column, out);
+    }
     match clean {
         true => column.ty.encode_clean(text, out),
         false => column.ty.encode(text, out),
     }
     .map_err(Reason::Value)
+}
+
+/// Writes one value of a column whose source says how its values come about.
+fn spelled(
+    column: &ColumnPlan,
+    spelling: &Spelling,
+    texts: &impl Texts,
+    record: u64,
+    scratch: &mut TextScratch,
+    out: &mut Vec<u8>,
+) -> Result<(), Reason> {
+    let TextScratch {
+        decoded,
+        made,
+        buffers,
+    } = scratch;
+    let may_be_null = |field| spelling.null_quoted || !texts.quoted(field) || texts.is_null(field);
+    let mut nullable = true;
+    let text: &[u8] = match &spelling.from {
+        Origin::Value(encoded) => {
+            out.extend_from_slice(encoded);
+            return Ok(());
+        }
+        Origin::Record { before } => {
+            made.clear();
+            // Writing to memory does not fail.
+            let _ = write!(made, "{}", before + record);
+            made.as_slice()
+        }
+        Origin::Field => {
+            let text = texts.text(column.field, decoded)?;
+            nullable = may_be_null(column.field);
+            if nullable && is_null(column, column.field, text, texts) {
+                return null(column, out);
+            }
+            text
+        }
+        Origin::Fields { fields, separator } => {
+            made.clear();
+            let mut parts = 0;
+            for field in fields {
+                let text = texts.text(*field, decoded)?;
+                let nullable = may_be_null(*field);
+                if nullable && is_null(column, *field, text, texts) {
+                    continue;
+                }
+                let nulls = nullable.then_some(&column.nulls);
+                let Some(part) = spelling.steps.trimmed(text, nulls) else {
+                    continue;
+                };
+                if parts > 0 {
+                    made.extend_from_slice(separator);
+                }
+                parts += 1;
+                made.extend_from_slice(part);
+            }
+            if parts == 0 {
+                return null(column, out);
+            }
+            made.as_slice()
+        }
+    };
+    match spelling.steps.apply(text, &column.nulls, nullable, buffers) {
+        Ok(Some(text)) => column.ty.encode(text, out).map_err(Reason::Value),
+        Ok(None) => null(column, out),
+        Err(misspelt) => Err(Reason::Spelling(misspelt)),
+    }
 }

@@ -42,3 +42,4 @@ mod streams;
 mod support;
 mod texts;
 mod timings;
+mod values;
