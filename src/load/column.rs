@@ -48,7 +48,7 @@ impl Fillable {
     }
 
     /// The plan of a column whose values are those of these fields: one, or those of `concat`.
-    pub fn from_fields(&self, fields: &[usize], source: &Source) -> ColumnPlan {
+    pub fn of_fields(&self, fields: &[usize], source: &Source) -> ColumnPlan {
         let origin = match &self.rule.filled {
             Filled::Concat { separator, .. } => Origin::Fields {
                 fields: fields.to_vec(),

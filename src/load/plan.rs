@@ -222,7 +222,7 @@ impl TablePlan {
                 }
             }
             used.extend(&fields);
-            columns.push(column.from_fields(&fields, source));
+            columns.push(column.of_fields(&fields, source));
         }
         let ignored = names.ignored(&source.ignore);
         let unknown: Vec<usize> = (0..header.len())
@@ -298,7 +298,7 @@ impl TablePlan {
             }
             let fields: Vec<usize> = (taken..taken + wanted.len()).collect();
             taken += wanted.len();
-            columns.push(column.from_fields(&fields, &self.source));
+            columns.push(column.of_fields(&fields, &self.source));
         }
         Ok(RowPlan {
             dialect: Dialect {

@@ -58,8 +58,8 @@ impl std::fmt::Display for PlacedReject {
 pub fn warn_of_unlisted(load: &TableLoad) {
     let rejected: u64 = load.inputs.iter().map(|input| input.rejected).sum();
     // A record has a reject for each of its faults, one behind the other.
-    let place = |reject: &PlacedReject| (reject.key.clone(), reject.record);
-    let records = load.rejects.chunk_by(|one, next| place(one) == place(next));
+    let one = |a: &PlacedReject, b: &PlacedReject| a.record == b.record && a.key == b.key;
+    let records = load.rejects.chunk_by(one);
     let listed = records.count() as u64;
     if rejected > listed {
         tracing::warn!(
