@@ -53,7 +53,7 @@ struct Global {
     #[arg(long, global = true, env = "OVERNIGHT_PROJECT", value_name = "DIR")]
     project: Option<PathBuf>,
     /// Print data as JSON
-    #[arg(long, global = true, env = "OVERNIGHT_JSON", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, global = true, env = "OVERNIGHT_JSON", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     json: bool,
     /// More messages; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
