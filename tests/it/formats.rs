@@ -141,7 +141,7 @@ const DELIMITED: &[Case] = &[
         format: "",
         files: &[(
             "a.csv",
-            "A name that is longer than any name the server keeps whole, here and there\n1\n",
+            "A name that is longer than any name the server keeps whole here and there\n1\n",
         )],
     },
 ];

@@ -70,8 +70,8 @@ fn values_that_make_no_sense_are_errors_that_say_what_would() {
             ["the delimiter and the quote", "must differ"],
         ),
         (
-            "[format]\nencoding = \"utf-16\"\n",
-            ["encoding `utf-16` is not known", "windows-1252"],
+            "[format]\nencoding = \"utf-17\"\n",
+            ["encoding `utf-17` is not known", "windows-1252"],
         ),
         (
             "[format]\nheader = false\n",
