@@ -44,6 +44,7 @@ create table overnight.reject (
     line bigint not null,
     byte bigint not null,
     column_name text,
+    kind text not null,
     reason text not null
 );
 comment on table overnight.reject is 'Records that could not become rows: where and why, never what they held.';

@@ -121,9 +121,10 @@ async fn read_files(
         ];
         say(desk, &output::table(&heads, &rows))?;
     }
-    let loads = found.sources.iter().flatten();
-    for (kind, count) in by_kind(loads.flat_map(|dry| &dry.load.rejects)) {
-        say(desk, &format!("{count:>7}  {kind}"))?;
+    for dry in found.sources.iter().flatten() {
+        for line in dry.load.faults_in_words() {
+            say(desk, &line)?;
+        }
     }
     for note in &found.notes {
         output::message(note);
@@ -150,6 +151,7 @@ fn within_budget(dry: &DryLoad, desk: &Desk, dataset: &str) -> Result<Option<Sta
             grouped(read),
             source.expect.rejects.describe()
         ));
+        output::message(&format!("hint: {}", first.advice()));
     }
     Ok((!allowed).then_some(Status::Refused))
 }
@@ -165,21 +167,4 @@ fn row(load: &TableLoad) -> Vec<String> {
         grouped(sum(|input| input.rejected)),
         grouped(sum(|input| input.skipped)),
     ]
-}
-
-/// Rejects by source, column and kind of fault, most of them first.
-fn by_kind<'r>(
-    rejects: impl Iterator<Item = &'r crate::load::PlacedReject>,
-) -> Vec<(String, usize)> {
-    let mut kinds = std::collections::BTreeMap::new();
-    for reject in rejects {
-        let kind = match &reject.column {
-            Some(column) => format!("{}, column `{column}`: {}", reject.source, reject.reason),
-            None => format!("{}: {}", reject.source, reject.reason),
-        };
-        *kinds.entry(kind).or_insert(0) += 1;
-    }
-    let mut kinds: Vec<_> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    kinds
 }

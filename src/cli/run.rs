@@ -159,6 +159,14 @@ fn tables(report: &Report, timings: bool) -> String {
         );
         out += "\n\n";
     }
+    let faults: Vec<String> = report
+        .tables
+        .iter()
+        .flat_map(TableLoad::faults_in_words)
+        .collect();
+    if !faults.is_empty() {
+        out += &format!("rejects of {}\n\n", faults.join("\n           "));
+    }
     let mut heads = vec!["stage", "seconds", "rows", "bytes", "rows/s", "sessions"];
     let mut stages: Vec<_> = report.stages.iter().map(stage).collect();
     if timings {

@@ -263,6 +263,8 @@ pub(super) struct SourceFile {
     #[serde(default)]
     pub(super) order_by: Vec<String>,
     #[serde(default)]
+    pub(super) keep_raw: bool,
+    #[serde(default)]
     pub(super) expect: Expect,
 }
 

@@ -38,6 +38,9 @@ pub struct Source {
     pub absent: Vec<String>,
     /// Table columns by which the rows are sorted while they are loaded.
     pub order_by: Vec<String>,
+    /// The list of rejects shows the records themselves. Off unless somebody asks: they may hold what
+    /// nobody should read in a list.
+    pub keep_raw: bool,
     pub expect: Expect,
 }
 
@@ -67,6 +70,7 @@ impl Source {
             ignore: file.ignore,
             absent: file.absent,
             order_by: file.order_by,
+            keep_raw: file.keep_raw,
             expect: file.expect,
         })
     }

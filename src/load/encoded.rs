@@ -26,6 +26,8 @@ pub struct Encoded {
     pub plan: Arc<RowPlan>,
     /// Counts and rejects; its rows are in `pieces`.
     pub parsed: Parsed,
+    /// Rejected records as they stand in the text, where the source asks for them.
+    pub raw: Vec<(u64, String)>,
     pub pieces: Vec<Piece>,
     /// Offset of the chunk in its decoded object or member.
     pub byte: u64,
@@ -55,6 +57,7 @@ pub struct Treatment {
     pub watched: Option<Arc<SortKey>>,
     /// Types of the columns, where rows are sent as text.
     pub lines: Option<Arc<[Type]>>,
+    pub keep_raw: bool,
 }
 
 /// Parses a chunk and routes its rows.
@@ -110,11 +113,16 @@ pub fn encode(
             }
         }
     }
+    let raw = match treatment.keep_raw && !parsed.rejects.is_empty() {
+        true => raw_records(&chunk, &plan, &parsed.rejects),
+        false => Vec::new(),
+    };
     let byte = chunk.byte;
     buffers.put(chunk.bytes);
     Ok(Encoded {
         plan,
         parsed,
+        raw,
         pieces,
         byte,
         member,
@@ -122,6 +130,39 @@ pub fn encode(
         order,
         spent: began.elapsed(),
     })
+}
+
+/// The records of rejects, without their line ends; bytes that are no UTF-8 as `\xE9`.
+fn raw_records(chunk: &Chunk, plan: &RowPlan, rejects: &[Reject]) -> Vec<(u64, String)> {
+    let mut wanted: Vec<u64> = rejects.iter().map(|reject| reject.record).collect();
+    wanted.dedup();
+    let mut wanted = wanted.into_iter().peekable();
+    let mut found: Vec<(u64, u64, u64)> = Vec::new();
+    each_place(chunk, plan, |place| {
+        // A record ends where the next one begins; several records of one line begin together.
+        for (_, start, end) in found.iter_mut().rev() {
+            if *end > *start {
+                break;
+            }
+            *end = place.byte;
+        }
+        if wanted.next_if_eq(&place.record).is_some() {
+            found.push((place.record, place.byte, place.byte));
+        }
+    });
+    let whole = chunk.bytes.len() as u64;
+    let text = |(record, start, end): (u64, u64, u64)| {
+        let end = if end > start { end } else { whole };
+        let bytes = chunk.bytes.get(start as usize..end as usize);
+        let bytes = bytes.unwrap_or_default().trim_ascii_end();
+        let mut text = String::new();
+        for part in bytes.utf8_chunks() {
+            text.push_str(part.valid());
+            text.extend(part.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
+        }
+        (record, text)
+    };
+    found.into_iter().map(text).collect()
 }
 
 /// Rows as the lines of a text COPY; their memory is used again.

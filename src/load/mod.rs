@@ -47,7 +47,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
 pub use dry::DryLoad;
-pub use rejects::{PlacedReject, RejectsOverBudget};
+pub use rejects::{FaultCount, PlacedReject, RejectsOverBudget};
 pub use table::{connections_of, frozen_by_load};
 
 /// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
@@ -91,6 +91,8 @@ pub struct TableLoad {
     pub timing: TableTiming,
     /// How the rows came; none for a table without a primary key that can be compared.
     pub order: Option<RowOrder>,
+    /// What was wrong, by column and kind.
+    pub faults: Vec<FaultCount>,
     /// The first ones, with their places.
     #[serde(skip)]
     pub rejects: Vec<PlacedReject>,
@@ -106,6 +108,7 @@ impl TableLoad {
             inputs: Vec::new(),
             timing: TableTiming::default(),
             order: None,
+            faults: Vec::new(),
             rejects: Vec::new(),
         }
     }

@@ -272,6 +272,11 @@ fn split_error(place: &str, error: SplitError) -> anyhow::Error {
             Problem::refused(format!("read `{place}`"))
                 .hint("look for a quote that is not closed; `max_record_bytes` under [format] allows longer records"),
         ),
+        SplitError::UnclosedQuote { .. } => anyhow::Error::new(error).context(
+            Problem::refused(format!("read `{place}`")).hint(
+                "if quotes are data in this file, say `quote = \"none\"` under [format]; otherwise ask whoever delivers it for a whole one",
+            ),
+        ),
         other => anyhow::Error::new(other).context(not_whole(place)),
     }
 }

@@ -76,11 +76,16 @@ impl TablePlan {
         let named = source.columns.keys().chain(&source.absent);
         for name in named.chain(&source.order_by) {
             if !exists(name) {
-                bail!(Problem::usage(format!(
-                    "source `{}` names the column `{name}`, which table `{}` does not have",
-                    source.name,
-                    source.full_table()
-                )));
+                let columns = table.columns.iter().map(|column| column.name.as_str());
+                let columns: Vec<&str> = columns.collect();
+                bail!(
+                    Problem::usage(format!(
+                        "source `{}` names the column `{name}`, which table `{}` does not have",
+                        source.name,
+                        source.full_table()
+                    ))
+                    .hint(format!("it has: {}", columns.join(", ")))
+                );
             }
         }
         let mut fillable = Vec::new();
@@ -237,7 +242,7 @@ impl TablePlan {
                     missing.join(", "),
                 ))
                 .hint(format!(
-                    "if the file has no header, say `header = false` and `names` in `{}.toml`; if its names are new, map them under [columns]",
+                    "if fields are divided by another character, say `delimiter`; if the file has no header, say `header = false` and `names` in `{}.toml`; if its names are new, map them under [columns]",
                     source.name
                 ))
             );

@@ -86,6 +86,7 @@ impl<'l> Reading<'l> {
         load: TableLoad,
     ) -> Reading<'l> {
         let text = loader.request.settings.copy_format == CopyFormat::Text;
+        let keep_raw = job.plan.source.keep_raw;
         let lines = text.then(|| job.plan.copy_types().cloned().collect());
         // A sort sees the order anyway, and makes lines of what it has sorted.
         let (treatment, sorting) = match &job.plan.sort {
@@ -96,12 +97,14 @@ impl<'l> Reading<'l> {
                     router,
                     watched,
                     lines,
+                    keep_raw,
                 };
                 (treatment, None)
             }
             Some(key) => {
                 let treatment = Treatment {
                     router,
+                    keep_raw,
                     ..Treatment::default()
                 };
                 let sorting = Sorting::new(loader, key.clone(), job, lines);
@@ -262,12 +265,17 @@ impl<'l> Reading<'l> {
         let parsed = &encoded.parsed;
         let first_record = self.records + 1;
         for reject in &parsed.rejects {
-            if self.load.rejects.len() == MAX_LISTED_REJECTS {
-                break;
-            }
             let column = reject
                 .column
                 .and_then(|index| encoded.plan.columns.get(index));
+            let kind = reject.reason.kind();
+            self.load
+                .count_fault(column.map(|column| &*column.name), kind);
+            if self.load.rejects.len() == MAX_LISTED_REJECTS {
+                continue;
+            }
+            let mut raw = encoded.raw.iter();
+            let raw = raw.find(|(record, _)| *record == reject.record);
             self.load.rejects.push(PlacedReject {
                 source: self.load.source.clone(),
                 key: self.count.key.clone(),
@@ -276,7 +284,9 @@ impl<'l> Reading<'l> {
                 line: self.lines + reject.line + 1,
                 byte: encoded.byte + reject.byte,
                 column: column.map(|column| column.name.clone()),
+                kind,
                 reason: reject.reason.to_string(),
+                raw: raw.map(|(_, text)| text.clone()),
             });
         }
         self.count.records_read += parsed.records;

@@ -94,8 +94,8 @@ pub async fn write(session: &Session, load: &TableLoad) -> Result<()> {
         };
         session
             .execute(
-                "insert into overnight.reject (source, key, member, record, line, byte, column_name, reason)
-                 select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])",
+                "insert into overnight.reject (source, key, member, record, line, byte, column_name, kind, reason)
+                 select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[])",
                 &[
                     &text(|reject| &reject.source),
                     &text(|reject| &reject.key),
@@ -104,6 +104,7 @@ pub async fn write(session: &Session, load: &TableLoad) -> Result<()> {
                     &number(|reject| reject.line),
                     &number(|reject| reject.byte),
                     &some.iter().map(|reject| reject.column.as_deref()).collect::<Vec<_>>(),
+                    &text(|reject| reject.kind),
                     &text(|reject| &reject.reason),
                 ],
             )

@@ -23,13 +23,82 @@ pub struct PlacedReject {
     pub line: u64,
     pub byte: u64,
     pub column: Option<String>,
+    /// One word, to count by: see [`Reason::kind`](crate::read::parse::Reason::kind).
+    pub kind: &'static str,
+    /// What is wrong, and what was expected; never the value.
     pub reason: String,
+    /// The record itself, only where the source file says `keep_raw = true`.
+    pub raw: Option<String>,
+}
+
+/// Faults of one kind in one column of a table, over all of its objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FaultCount {
+    pub column: Option<String>,
+    pub kind: &'static str,
+    pub count: u64,
+}
+
+impl TableLoad {
+    /// Counts a fault by its column and kind.
+    pub(super) fn count_fault(&mut self, column: Option<&str>, kind: &'static str) {
+        let mut known = self.faults.iter_mut();
+        let same = known.find(|fault| fault.kind == kind && fault.column.as_deref() == column);
+        match same {
+            Some(fault) => fault.count += 1,
+            None => self.faults.push(FaultCount {
+                column: column.map(str::to_owned),
+                kind,
+                count: 1,
+            }),
+        }
+    }
+
+    /// The faults in words, most of them first.
+    #[must_use]
+    pub fn faults_in_words(&self) -> Vec<String> {
+        let mut faults: Vec<&FaultCount> = self.faults.iter().collect();
+        faults.sort_by_key(|fault| std::cmp::Reverse(fault.count));
+        let words = |fault: &FaultCount| match &fault.column {
+            Some(column) => format!(
+                "`{}` column `{column}`: {} of the kind {}",
+                self.table,
+                grouped(fault.count),
+                fault.kind
+            ),
+            None => format!(
+                "`{}`: {} of the kind {}",
+                self.table,
+                grouped(fault.count),
+                fault.kind
+            ),
+        };
+        faults.into_iter().map(words).collect()
+    }
 }
 
 impl PlacedReject {
+    /// What to look at first, for a reject of this kind.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self.kind {
+            "fields" => {
+                "look for another `delimiter` or for quotes that are data; `short_rows = \"pad\"` fills short records"
+            }
+            "quoting" => "if quotes are data in this file, say `quote = \"none\"` under [format]",
+            "encoding" => "declare the file's `encoding` under [format], such as windows-1252",
+            "null" => "list what means NULL under `null`, or let the column take NULL",
+            "spelling" | "value" => {
+                "say under [columns] how the value is spelled (`parse`, `pattern`, `zone`, `null`), or change the column's type"
+            }
+            "partition" => "add a partition for it, or a default one",
+            _ => "look at the place in the file",
+        }
+    }
+
     /// Names of its fields, in the order in which they are serialized.
-    pub const FIELDS: [&str; 8] = [
-        "source", "key", "member", "record", "line", "byte", "column", "reason",
+    pub const FIELDS: [&str; 10] = [
+        "source", "key", "member", "record", "line", "byte", "column", "kind", "reason", "raw",
     ];
 }
 
@@ -105,7 +174,8 @@ pub fn over_budget(source: &Source, load: &TableLoad, rejected: u64) -> anyhow::
     anyhow::Error::new(RejectsOverBudget { said: said.clone(), rejects }).context(
         Problem::refused(said)
         .hint(format!(
-            "`overnight run --rejects FILE` lists them; `[expect] rejects = {{ max = … }}` in `{name}.toml` allows some"
+            "{}`overnight run --rejects FILE` lists them; `[expect] rejects = {{ max = … }}` in `{name}.toml` allows some",
+            load.rejects.first().map_or_else(String::new, |first| format!("{}; ", first.advice()))
         )),
     )
 }

@@ -140,6 +140,23 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// One word for all reasons of a kind, to count by.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Reason::Fields { .. } => "fields",
+            Reason::Cut(_) => "quoting",
+            Reason::Encoding { .. } => "encoding",
+            Reason::Said(_) => "unreadable",
+            Reason::Null => "null",
+            Reason::Spelling(_) => "spelling",
+            Reason::Value(_) => "value",
+            Reason::Nowhere { .. } => "partition",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

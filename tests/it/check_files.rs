@@ -58,12 +58,7 @@ fn what_would_be_loaded_and_rejected_is_said_without_a_server() {
     let of_run = project.path("rejects_of_run.csv");
     project.sql("schema/020_no_point.sql", "-- The loader cannot write a point.\nalter table item drop column spot;\nalter table item add column spot text;\n");
     project
-        .overnight(&[
-            "run",
-            &project.name,
-            "--rejects",
-            of_run.to_str().unwrap(),
-        ])
+        .overnight(&["run", &project.name, "--rejects", of_run.to_str().unwrap()])
         .code(0);
     assert_eq!(listed, std::fs::read_to_string(of_run).unwrap());
     assert!(listed.contains("items_2.csv"), "{listed}");

@@ -24,6 +24,7 @@ mod hints;
 mod inputs;
 mod kill;
 mod locks;
+mod mistakes;
 mod nights;
 mod operators;
 mod postgres;

@@ -186,12 +186,12 @@ fn the_file_of_rejects_lists_all_of_them_with_and_without_a_budget() {
         )
         .len();
         format!(
-            "item,rejects_file/{key},,{record},{},{byte},price,has more than 2 digits after the decimal point, expected at most 2 digits after the decimal point",
+            "item,rejects_file/{key},,{record},{},{byte},price,value,has more than 2 digits after the decimal point, expected at most 2 digits after the decimal point,",
             record + 1
         )
     };
     let expected: Vec<String> = [
-        "source,key,member,record,line,byte,column,reason".to_owned(),
+        "source,key,member,record,line,byte,column,kind,reason,raw".to_owned(),
         line("items_1.csv", 7),
         line("items_1.csv", 20),
         line("items_2.csv", 50),
@@ -269,4 +269,60 @@ fn more_rejects_than_the_list_holds_are_counted_and_passed_when_a_record_is_trac
         1,
         &["`rejects_many/items.csv` record 150,002: check constraint violated"],
     );
+}
+
+#[test]
+fn records_are_shown_only_where_the_source_asks_and_faults_are_counted_by_column_and_kind() {
+    let project = project("rejects_raw", "[expect]\nrejects = { max = 9 }\n");
+    let text = "id,name,price\n1,\"two\nlines\",1.234\nx,canary,1.2.3\n3,caf\u{e9},1.25\n4,short\n";
+    project.input("items.csv", text);
+    let run = |file: &str| {
+        let told = project
+            .overnight(&["run", &project.name, "--force", "--rejects", file])
+            .code(0);
+        let file = std::fs::File::open(project.path(file)).unwrap();
+        let rows = csv::Reader::from_reader(file).into_records();
+        let rows: Vec<csv::StringRecord> = rows.map(Result::unwrap).collect();
+        (told.stdout, rows)
+    };
+    let (stdout, rows) = run("without.csv");
+    // All faults of a record are listed: the second has two.
+    let places: Vec<_> = rows
+        .iter()
+        .map(|row| [&row[3], &row[4], &row[6], &row[7], &row[9]])
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ["1", "2", "price", "value", ""],
+            ["2", "4", "id", "value", ""],
+            ["2", "4", "price", "value", ""],
+            ["4", "6", "", "fields", ""],
+        ]
+    );
+    assert!(
+        stdout.contains("`item` column `price`: 2 of the kind value"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("`item`: 1 of the kind fields"), "{stdout}");
+
+    source(
+        &project,
+        "keep_raw = true\n[expect]\nrejects = { max = 9 }\n",
+    );
+    let (_, rows) = run("with.csv");
+    let raw: Vec<&str> = rows.iter().map(|row| &row[9]).collect();
+    assert_eq!(
+        raw,
+        [
+            "1,\"two\nlines\",1.234",
+            "x,canary,1.2.3",
+            "x,canary,1.2.3",
+            "4,short"
+        ]
+    );
+    // Nowhere else: neither in the build nor in the ledger.
+    let kept =
+        project.service("select count(*) from overnight.reject r where r::text like '%canary%'");
+    assert_eq!(kept, "0");
 }

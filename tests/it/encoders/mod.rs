@@ -99,7 +99,11 @@ async fn compare(client: &Client, case: &Case, seed: u64) -> anyhow::Result<()> 
     put_lines(&copy[COPY_HEADER.len()..], &types, &mut lines)?;
     // Exponents and escapes grow, but never beyond what a chunk may need.
     let bound = case.encoder.expansion().max(5.0) * (copy.len() as f64);
-    ensure!((lines.len() as f64) < bound, "{} bytes of lines", lines.len());
+    ensure!(
+        (lines.len() as f64) < bound,
+        "{} bytes of lines",
+        lines.len()
+    );
     copy.extend_from_slice(&COPY_TRAILER);
 
     client

@@ -144,7 +144,10 @@ fn every_container_is_loaded_and_its_rejects_name_the_member() {
     drop(ended);
     let list = std::fs::read_to_string(project.path("rejects.csv")).unwrap();
     let lines: Vec<&str> = list.lines().collect();
-    assert_eq!(lines[0], "source,key,member,record,line,byte,column,reason");
+    assert_eq!(
+        lines[0],
+        "source,key,member,record,line,byte,column,kind,reason,raw"
+    );
     assert!(lines[1].starts_with("item,boxes_read/items_1.csv.bz2,,2,3,"));
     assert!(lines[2].starts_with("item,boxes_read/items_3.csv.zip,items_3.csv,2,3,"));
 }
