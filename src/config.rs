@@ -11,23 +11,27 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::units::{Bytes, Span};
 use anyhow::{Context, Result, bail};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What somebody typed: every value may come from a flag, a variable or the file.
-#[derive(Debug, Default, Clone, clap::Args, Deserialize)]
+#[derive(Debug, Default, Clone, clap::Args, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[command(next_help_heading = "Settings (also keys of overnight.toml)")]
 pub struct Settings {
     /// Postgres server: libpq URL or key=value text, `env:NAME` or `file:PATH`; without it, an embedded server
     #[arg(long, global = true, env = "OVERNIGHT_TARGET", hide_env_values = true)]
+    #[schemars(extend("x-default" = "the embedded server", "examples" = ["postgres://overnight@db.internal/postgres"]))]
     pub target: Option<String>,
     /// Where the raw files are: s3://BUCKET/PREFIX or a folder
     #[arg(long, global = true, env = "OVERNIGHT_FROM", value_name = "LOCATION")]
+    #[schemars(extend("x-default" = "none", "examples" = ["s3://example-raw/nightly/"]))]
     pub from: Option<String>,
     /// S3 endpoint, for services other than AWS
     #[arg(long, global = true, env = "OVERNIGHT_S3_ENDPOINT", value_name = "URL")]
+    #[schemars(extend("x-default" = "AWS", "examples" = ["http://127.0.0.1:9000"]))]
     pub s3_endpoint: Option<String>,
     /// S3 region; default: as the AWS tools find it
     #[arg(
@@ -36,6 +40,7 @@ pub struct Settings {
         env = "OVERNIGHT_S3_REGION",
         value_name = "REGION"
     )]
+    #[schemars(extend("x-default" = "as the AWS tools find it", "examples" = ["eu-central-1"]))]
     pub s3_region: Option<String>,
     /// Bucket in the path instead of the host name: auto, true or false
     #[arg(
@@ -44,9 +49,11 @@ pub struct Settings {
         env = "OVERNIGHT_S3_PATH_STYLE",
         value_name = "WHEN"
     )]
+    #[schemars(extend("default" = "auto", "examples" = ["true"], "enum" = ["auto", "true", "false"]))]
     pub s3_path_style: Option<String>,
     /// Read S3 without credentials (public data)
     #[arg(long, global = true, env = "OVERNIGHT_S3_ANONYMOUS", num_args = 0..=1, default_missing_value = "true")]
+    #[schemars(extend("default" = false, "examples" = [true]))]
     pub s3_anonymous: Option<bool>,
     /// Account that must own the bucket
     #[arg(
@@ -55,6 +62,7 @@ pub struct Settings {
         env = "OVERNIGHT_S3_BUCKET_OWNER",
         value_name = "ACCOUNT"
     )]
+    #[schemars(extend("x-default" = "any", "examples" = ["123456789012"]))]
     pub s3_bucket_owner: Option<String>,
     /// Name of the control database that holds the ledger
     #[arg(
@@ -63,9 +71,11 @@ pub struct Settings {
         env = "OVERNIGHT_CONTROL_DATABASE",
         value_name = "NAME"
     )]
+    #[schemars(extend("default" = "overnight", "examples" = ["overnight_test"]))]
     pub control_database: Option<String>,
     /// Connections that load side by side, over all tables; default: the server's cores, at most 8
     #[arg(long, global = true, env = "OVERNIGHT_CONNECTIONS", value_name = "N")]
+    #[schemars(extend("x-default" = "the server's cores, at most 8", "examples" = [4]))]
     pub connections: Option<usize>,
     /// Sessions that build indexes and keys side by side; default: the server's cores
     #[arg(
@@ -74,9 +84,11 @@ pub struct Settings {
         env = "OVERNIGHT_INDEX_SESSIONS",
         value_name = "N"
     )]
+    #[schemars(extend("x-default" = "the server's cores", "examples" = [2]))]
     pub index_sessions: Option<usize>,
     /// Cores of the server; default: this machine's if the server is here, else a low guess
     #[arg(long, global = true, env = "OVERNIGHT_SERVER_CORES", value_name = "N")]
+    #[schemars(extend("x-default" = "this machine's if the server is here, else a guess of at most 4", "examples" = [8]))]
     pub server_cores: Option<usize>,
     /// Memory of the server, such as 16GB; default: as for its cores
     #[arg(
@@ -85,6 +97,7 @@ pub struct Settings {
         env = "OVERNIGHT_SERVER_MEMORY",
         value_name = "SIZE"
     )]
+    #[schemars(extend("x-default" = "this machine's if the server is here, else four times shared_buffers", "examples" = ["16GB"]))]
     pub server_memory: Option<String>,
     /// Folder for rows that `order_by` sorts while they are loaded; default: TMPDIR or /tmp
     #[arg(
@@ -93,15 +106,19 @@ pub struct Settings {
         env = "OVERNIGHT_TEMPORARY",
         value_name = "FOLDER"
     )]
+    #[schemars(extend("x-default" = "TMPDIR or /tmp", "examples" = ["/srv/overnight/tmp"]))]
     pub temporary: Option<PathBuf>,
     /// Threads that parse and encode; default: one for each core
     #[arg(long, global = true, env = "OVERNIGHT_WORKERS", value_name = "N")]
+    #[schemars(extend("x-default" = "one for each core", "examples" = [4]))]
     pub workers: Option<usize>,
     /// Memory for records in flight, such as 64MiB
     #[arg(long, global = true, env = "OVERNIGHT_MEMORY", value_name = "SIZE")]
+    #[schemars(extend("default" = "48MiB", "examples" = ["96MiB"]))]
     pub memory: Option<String>,
     /// Size of a chunk of records, such as 256KiB
     #[arg(long, global = true, env = "OVERNIGHT_CHUNK", value_name = "SIZE")]
+    #[schemars(extend("default" = "256KiB", "examples" = ["1MiB"]))]
     pub chunk: Option<String>,
     /// How rows are sent: binary, or text where the link to the server is slow
     #[arg(
@@ -110,9 +127,11 @@ pub struct Settings {
         env = "OVERNIGHT_COPY_FORMAT",
         value_name = "FORMAT"
     )]
+    #[schemars(extend("default" = "binary", "examples" = ["text"], "enum" = ["binary", "text"]))]
     pub copy_format: Option<String>,
     /// Locale of the builds; `C` sorts by bytes and no system update can change it
     #[arg(long, global = true, env = "OVERNIGHT_LOCALE", value_name = "NAME")]
+    #[schemars(extend("default" = "C", "examples" = ["en_US.UTF-8"]))]
     pub locale: Option<String>,
     /// How long a retired build stays before it is dropped
     #[arg(
@@ -121,6 +140,7 @@ pub struct Settings {
         env = "OVERNIGHT_RETIRE_AFTER",
         value_name = "DURATION"
     )]
+    #[schemars(extend("default" = "24h", "examples" = ["36h"]))]
     pub retire_after: Option<String>,
     /// How long one attempt to move the alias may freeze it
     #[arg(
@@ -129,6 +149,7 @@ pub struct Settings {
         env = "OVERNIGHT_FLIP_LIMIT",
         value_name = "DURATION"
     )]
+    #[schemars(extend("default" = "2s", "examples" = ["500ms"]))]
     pub flip_limit: Option<String>,
     /// How long to go on trying to move the alias while sessions hold it
     #[arg(
@@ -137,6 +158,7 @@ pub struct Settings {
         env = "OVERNIGHT_FLIP_WINDOW",
         value_name = "DURATION"
     )]
+    #[schemars(extend("default" = "5m", "examples" = ["15m"]))]
     pub flip_window: Option<String>,
     /// A COPY that makes no progress for this long is given up
     #[arg(
@@ -145,6 +167,7 @@ pub struct Settings {
         env = "OVERNIGHT_STALL_LIMIT",
         value_name = "DURATION"
     )]
+    #[schemars(extend("default" = "10m", "examples" = ["30m"]))]
     pub stall_limit: Option<String>,
     /// Without a terminal, a line of progress at least this often
     #[arg(
@@ -153,9 +176,11 @@ pub struct Settings {
         env = "OVERNIGHT_PROGRESS_EVERY",
         value_name = "DURATION"
     )]
+    #[schemars(extend("default" = "30s", "examples" = ["5m"]))]
     pub progress_every: Option<String>,
     /// Folder of the embedded server
     #[arg(long, global = true, env = "OVERNIGHT_HOME", value_name = "DIR")]
+    #[schemars(extend("x-default" = "~/.local/share/overnight, for root /var/lib/overnight", "examples" = ["/srv/overnight/server"]))]
     pub home: Option<PathBuf>,
     /// Folder of the PostgreSQL programs for the embedded server
     #[arg(
@@ -164,6 +189,7 @@ pub struct Settings {
         env = "OVERNIGHT_POSTGRES_BIN",
         value_name = "DIR"
     )]
+    #[schemars(extend("x-default" = "looked for", "examples" = ["/usr/lib/postgresql/15/bin"]))]
     pub postgres_bin: Option<PathBuf>,
 }
 

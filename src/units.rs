@@ -1,7 +1,9 @@
 //! Durations, sizes and shares as people write them in configuration: `36h`, `64MiB`, `0.1%`.
 
 use anyhow::{Result, bail};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -98,7 +100,7 @@ impl fmt::Display for Percent {
 }
 
 macro_rules! deserialize_from_text {
-    ($($unit:ty),*) => {$(
+    ($($unit:ty: $pattern:literal),* $(,)?) => {$(
         impl<'de> Deserialize<'de> for $unit {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 String::deserialize(deserializer)?
@@ -106,9 +108,23 @@ macro_rules! deserialize_from_text {
                     .map_err(serde::de::Error::custom)
             }
         }
+
+        impl JsonSchema for $unit {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($unit).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
     )*};
 }
-deserialize_from_text!(Span, Bytes, Percent);
+deserialize_from_text!(
+    Span: r"^[0-9.]+ *(ms|s|m|min|h|d)$",
+    Bytes: r"^[0-9.]+ *(B|kB|KB|KiB|MB|MiB|GB|GiB)?$",
+    Percent: r"^[0-9.]+ *%$",
+);
 
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {

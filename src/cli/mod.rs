@@ -9,10 +9,12 @@ mod interrupt;
 mod log;
 mod output;
 mod plan;
+mod reference;
 mod reject_file;
 mod retire;
 mod rotate;
 mod run;
+mod schema;
 mod screen;
 mod server;
 mod status;
@@ -92,6 +94,8 @@ enum Command {
     Url(url::Args),
     /// Check the configuration, and with --files the raw files, without a server
     Check(check::Args),
+    /// What may stand in the TOML files: a JSON Schema for editors, or a table of every key
+    Schema(schema::Args),
     /// The embedded server
     Server(server::Args),
 }
@@ -154,6 +158,10 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         let project = cli.global.project.clone();
         return server::exec(args, project, cli.settings, cli.global.json, &env);
     }
+    if let Command::Schema(args) = &cli.command {
+        // It says what the program knows, and reads nothing.
+        return schema::exec(args);
+    }
     let config = Config::resolve(cli.global.project, cli.settings, &env)?;
     let desk = Desk {
         config,
@@ -177,7 +185,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Retire(args) => retire::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,
-            Command::Server(_) => Ok(0),
+            Command::Schema(_) | Command::Server(_) => Ok(0),
         }
     });
     // Threads that still read for a run that was stopped have nobody to answer to.

@@ -7,30 +7,39 @@ use super::format_file::FormatFile;
 use crate::problem::Problem;
 use crate::units::{Percent, Span};
 use anyhow::Result;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The keys of `dataset.toml`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetFile {
-    /// The schema version that the services were built against.
+    /// The schema version that the services were built against: that of
+    /// `overnight.declare_version(N)` in the first schema file.
+    #[schemars(extend("examples" = [3]))]
     pub schema_version: i32,
     /// Prefix of the raw objects below the input location.
+    #[schemars(extend("default" = "", "examples" = ["planinfo/"]))]
     #[serde(default)]
     pub files_under: String,
-    /// When the inputs are complete.
+    /// When the inputs are complete: a marker below the prefix, or `{ min_age = "10m" }`.
+    #[schemars(extend("x-default" = "at once", "examples" = ["_SUCCESS", { "min_age": "10m" }]))]
     pub ready_when: Option<Ready>,
     /// The newest input must not be older than this.
+    #[schemars(extend("x-default" = "none", "examples" = ["36h"]))]
     pub max_age: Option<Span>,
     /// Roles that get SELECT in the build and CONNECT when the alias moves.
+    #[schemars(extend("default" = [], "examples" = [["planinfo_reader"]]))]
     #[serde(default)]
     pub readers: Vec<String>,
-    /// How many published builds are kept, the live one included.
+    /// How many published builds are kept, the live one included; at least 2.
+    #[schemars(extend("default" = 3, "examples" = [5]))]
     #[serde(default = "default_keep")]
     pub keep: usize,
-    /// Who looks through the alias after a flip; default: the first reader, if this tool may become it.
+    /// Who looks through the alias after a flip.
+    #[schemars(extend("x-default" = "the first reader, if this tool may become it", "examples" = [{ "user": "planinfo_reader", "password": "env:PLANINFO_READER_PASSWORD" }]))]
     pub probe: Option<Probe>,
 }
 
@@ -48,85 +57,141 @@ pub enum Ready {
 }
 
 /// `{ min_age = "10m" }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settled {
+    /// No input is younger than this.
+    #[schemars(extend("examples" = ["10m"]))]
     pub min_age: Span,
 }
 
 /// The login that looks through the alias after a flip.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
+    /// Role that logs in.
+    #[schemars(extend("examples" = ["planinfo_reader"]))]
     pub user: String,
-    /// `env:NAME` or `file:PATH`; without it, libpq's own places.
+    /// Its password: `env:NAME` or `file:PATH`.
+    #[schemars(extend("x-default" = "libpq's own places", "examples" = ["env:PLANINFO_READER_PASSWORD"]))]
     pub password: Option<String>,
 }
 
 /// Where a column's text is found and how it is spelled, as it is written.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnKeys {
-    /// Name in the header; default: the name that folds to the column's own.
+    /// Where the text is: the name in the header, that name with its number such as `#7` or
+    /// `AMOUNT#2`, a path into JSON or XML.
+    #[schemars(extend("x-default" = "the name that folds to the column's own", "examples" = ["Premium ($)"]))]
     pub from: Option<String>,
-    /// Texts that mean NULL, instead of the format's.
+    /// Texts that mean NULL in this column, compared whole and exactly.
+    #[schemars(extend("x-default" = "that of format.null", "examples" = [["", "Not Applicable"]]))]
     pub null: Option<Vec<String>>,
-    /// Whether a text in quotes may mean NULL.
+    /// With `false` a text in quotes is never a null.
+    #[schemars(extend("default" = true, "examples" = [false]))]
     pub null_quoted: Option<bool>,
+    /// White space goes from both ends, from the left or from the right.
+    #[serde(default)]
+    #[schemars(schema_with = "trim_schema", extend("default" = false, "examples" = [true]))]
     pub trim: Option<TrimKey>,
-    /// What stands between the elements of an array.
+    /// What stands between the elements of an array column.
+    #[schemars(extend("x-default" = "none", "examples" = [";"]))]
     pub split: Option<String>,
+    /// Letters become upper or lower case, by the rules of Unicode.
+    #[schemars(extend("x-default" = "as it is", "examples" = ["upper"]))]
     pub case: Option<CaseKey>,
+    /// Fills a text up in front.
+    #[schemars(extend("x-default" = "none", "examples" = [{ "with": "0", "to": 11 }]))]
     pub pad: Option<PadKeys>,
+    /// Replaces a text by another; one that is not listed is a reject. A table, or the name of a
+    /// CSV file beside the source file whose first line is `from,to`.
+    #[schemars(extend("x-default" = "none", "examples" = [{ "A": "active", "U": "" }]))]
     pub lookup: Option<LookupKey>,
+    /// How a value is spelled, where the server's own spelling does not fit.
+    #[schemars(extend("x-default" = "as the server reads the column's type", "examples" = ["money"]))]
     pub parse: Option<ParseKey>,
-    /// The character between groups of three digits.
+    /// The character that may stand between groups of three digits.
+    #[schemars(extend("x-default" = "none", "examples" = [","]))]
     pub thousands: Option<String>,
     /// The character before the fraction.
+    #[schemars(extend("default" = ".", "examples" = [","]))]
     pub decimal_point: Option<String>,
+    /// So many of the digits lie behind a point that is not written, 1 to 38.
+    #[schemars(extend("x-default" = "none", "examples" = [2]))]
     pub implied_decimals: Option<usize>,
+    /// Where the sign of a number is.
+    #[schemars(extend("default" = "leading", "examples" = ["trailing"]))]
     pub sign: Option<SignKey>,
+    /// Words for true, with `parse = "boolean"`.
     #[serde(rename = "true")]
+    #[schemars(extend("x-default" = "none", "examples" = [["Y"]]))]
     pub yes: Option<Vec<String>>,
+    /// Words for false, with `parse = "boolean"`.
     #[serde(rename = "false")]
+    #[schemars(extend("x-default" = "none", "examples" = [["N"]]))]
     pub no: Option<Vec<String>>,
-    /// In the words of PostgreSQL's `to_char`.
+    /// How a date or a time is written, in the words of PostgreSQL's `to_char`. Required with
+    /// `date`, `time` and `timestamp`.
+    #[schemars(extend("x-default" = "none", "examples" = ["DD-MON-YYYY"]))]
     pub pattern: Option<String>,
-    /// Years of two digits below it are 20YY, the others 19YY.
+    /// Years of two digits below it are 20YY, the others 19YY. Required with `YY`.
+    #[schemars(extend("x-default" = "none", "examples" = [30]))]
     pub pivot: Option<u32>,
+    /// What an epoch counts since 1970-01-01 00:00 UTC.
+    #[schemars(extend("default" = "seconds", "examples" = ["milliseconds"]))]
     pub unit: Option<UnitKey>,
-    /// Of zone-less `timestamptz` texts: `UTC`, `+HH:MM` or a name such as `America/New_York`.
+    /// The zone of `timestamptz` texts without an offset: `UTC`, an offset such as `-06:00`, or a
+    /// name of the time zone database.
+    #[schemars(extend("x-default" = "none", "examples" = ["America/New_York"]))]
     pub zone: Option<String>,
-    /// Which of two instants a time is that the clocks of the zone showed twice.
+    /// Which instant a time is that the clocks of the zone showed twice.
+    #[schemars(extend("default" = "reject", "examples" = ["later"]))]
     pub ambiguous: Option<ChoiceKey>,
     /// How a time is read that the clocks of the zone left out.
+    #[schemars(extend("default" = "reject", "examples" = ["later"]))]
     pub skipped: Option<ChoiceKey>,
-    /// The same value for every record.
+    /// The same value in every row, spelled as PostgreSQL spells it.
+    #[schemars(extend("x-default" = "none", "examples" = ["CMS"]))]
     pub constant: Option<Constant>,
-    /// The name of the file that the record is in.
+    /// The last name of the object's key, without its folders.
+    #[schemars(extend("x-default" = "none", "examples" = [true]))]
     pub file_name: Option<bool>,
     /// The number of the record in its file, from 1.
+    #[schemars(extend("x-default" = "none", "examples" = [true]))]
     pub record_number: Option<bool>,
     /// The part in braces of the object's key.
+    #[schemars(extend("x-default" = "none", "examples" = ["pricing_{date}.txt"]))]
     pub key_pattern: Option<String>,
     /// Names of fields that are put one behind the other.
+    #[schemars(extend("x-default" = "none", "examples" = [["FIRST", "LAST"]]))]
     pub concat: Option<Vec<String>>,
+    /// What stands between the fields of `concat`.
+    #[schemars(extend("default" = "", "examples" = [" "]))]
     pub separator: Option<String>,
 }
 
 /// How a value is spelled, where the server's own spelling does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParseKey {
     /// `$1,234.00 ` and `($60.80)`.
     Money,
+    /// `1,234`, `12-`.
     Integer,
+    /// `1.234,50`, or digits with a point that is not written.
     Decimal,
+    /// `12.5%` as 0.125.
     Percent,
+    /// Words of two lists.
     Boolean,
+    /// A day by a pattern.
     Date,
+    /// A time of day by a pattern.
     Time,
+    /// A day and a time by a pattern.
     Timestamp,
+    /// Seconds since 1970, or parts of them.
     Epoch,
 }
 
@@ -139,18 +204,24 @@ pub enum TrimKey {
     Right,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseKey {
+    /// `ABC`
     Upper,
+    /// `abc`
     Lower,
 }
 
 /// `{ with = "0", to = 11 }`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PadKeys {
+    /// The character.
+    #[schemars(extend("examples" = ["0"]))]
     pub with: String,
+    /// The length that is filled up to, 1 to 1000.
+    #[schemars(extend("examples" = [11]))]
     pub to: usize,
 }
 
@@ -161,15 +232,18 @@ pub enum LookupKey {
     File(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignKey {
+    /// `-12`
     Leading,
+    /// `12-`
     Trailing,
+    /// `1K`, the sign in the last digit.
     Overpunch,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitKey {
     Seconds,
@@ -177,11 +251,14 @@ pub enum UnitKey {
     Microseconds,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChoiceKey {
+    /// The earlier instant.
     Earlier,
+    /// The later instant.
     Later,
+    /// No instant: a reject.
     Reject,
 }
 
@@ -190,28 +267,38 @@ pub enum ChoiceKey {
 pub struct Constant(pub String);
 
 /// What a night's load must look like.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
+    /// Rows loaded into the table.
+    #[schemars(extend("x-default" = "at least one row", "examples" = [{ "min": 100, "change": "20%" }]))]
     #[serde(default)]
     pub rows: ExpectRows,
+    /// Records that may be rejected.
+    #[schemars(extend("x-default" = "no reject", "examples" = [{ "max": "0.1%" }]))]
     #[serde(default)]
     pub rejects: ExpectRejects,
 }
 
 /// Rows loaded into the table.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectRows {
+    /// Fewer rows fail the run.
+    #[schemars(extend("default" = 1, "examples" = [100]))]
     pub min: Option<u64>,
     /// Largest difference from the last published build, up or down.
+    #[schemars(extend("x-default" = "none", "examples" = ["20%"]))]
     pub change: Option<Percent>,
 }
 
 /// How many records may be rejected before the run fails.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectRejects {
+    /// More rejects fail the run: a number of records, or a share of those read.
+    #[serde(default)]
+    #[schemars(schema_with = "limit_schema", extend("default" = 0, "examples" = ["0.1%"]))]
     pub max: Option<Limit>,
 }
 
@@ -247,21 +334,37 @@ impl ExpectRejects {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceFile {
+    /// The table that the rows go into, with its schema if that is not `public`.
+    #[schemars(extend("examples" = ["price"]))]
     pub(super) table: String,
+    /// Glob for keys below the prefix of the dataset; behind each `!` one for the members of archives.
+    #[schemars(extend("examples" = ["spuf/*.zip!pricing*.txt"]))]
     pub(super) files: String,
+    /// What the files are, and how they are spelled.
+    #[schemars(extend("x-default" = "delimited text", "examples" = [{ "delimiter": "|", "quote": "none" }]))]
     #[serde(default)]
     pub(super) format: FormatFile,
+    /// For each column that is not simply found by its name: where its text is, and how it is spelled.
+    #[schemars(extend("x-default" = "by name", "examples" = [{ "premium": "Premium ($)" }]))]
     #[serde(default)]
     pub(super) columns: BTreeMap<String, ColumnFile>,
+    /// Names in the file that are not loaded.
+    #[schemars(extend("default" = [], "examples" = [["Internal note", "#9"]]))]
     #[serde(default)]
     pub(super) ignore: Vec<String>,
+    /// Columns of the table that no file fills: they get their default.
+    #[schemars(extend("default" = [], "examples" = [["remark"]]))]
     #[serde(default)]
     pub(super) absent: Vec<String>,
+    /// Columns of the table by which the rows are sorted while they are loaded.
+    #[schemars(extend("default" = [], "examples" = [["plan", "drug"]]))]
     #[serde(default)]
     pub(super) order_by: Vec<String>,
+    /// What a night's load must look like; otherwise it is not published.
+    #[schemars(extend("x-default" = "at least one row, and no reject", "examples" = [{ "rows": { "min": 100 }, "rejects": { "max": "0.1%" } }]))]
     #[serde(default)]
     pub(super) keep_raw: bool,
     #[serde(default)]
@@ -282,6 +385,16 @@ pub(super) enum ColumnFile {
 /// other and then say neither which key was wrong nor in which line.)
 macro_rules! deserialize_either {
     ($type:ty, $expected:literal, $($visit:ident($argument:ident: $form:ty) => $value:expr,)*) => {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "anyOf": [$(generator.subschema_for::<$form>()),*] })
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Either;
@@ -365,6 +478,16 @@ deserialize_either!(
     visit_u64(records: u64) => anyhow::Ok(Limit::Records(records)),
     visit_str(share: &str) => share.parse().map(Limit::Share),
 );
+
+/// Which texts `trim` takes.
+fn trim_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": [true, false, "left", "right"] })
+}
+
+/// A budget: a count cannot be below zero, and a text is a share.
+fn limit_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [generator.subschema_for::<u64>(), generator.subschema_for::<Percent>()] })
+}
 
 /// Reads TOML; the error names the file and shows the line.
 pub fn parse_toml<T: for<'de> Deserialize<'de>>(path: &Path, text: &str) -> Result<T> {

@@ -11,6 +11,7 @@ mod format;
 mod format_file;
 mod layout;
 mod lookup;
+pub mod schema;
 mod source;
 mod zone;
 

@@ -28,6 +28,7 @@ mod mistakes;
 mod nights;
 mod operators;
 mod postgres;
+mod reference;
 mod rejects;
 mod retire;
 mod rollback;
