@@ -27,6 +27,7 @@ pub mod config;
 pub mod dataset;
 pub mod encode;
 pub mod fetch;
+pub mod infer;
 pub mod ledger;
 pub mod load;
 pub mod manifest;

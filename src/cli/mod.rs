@@ -5,6 +5,7 @@
 mod builds;
 mod check;
 mod hold;
+mod infer;
 mod interrupt;
 mod log;
 mod output;
@@ -96,6 +97,8 @@ enum Command {
     Check(check::Args),
     /// What may stand in the TOML files: a JSON Schema for editors, or a table of every key
     Schema(schema::Args),
+    /// Propose a source file and a table from a raw file
+    Infer(infer::Args),
     /// The embedded server
     Server(server::Args),
 }
@@ -162,6 +165,9 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         // It says what the program knows, and reads nothing.
         return schema::exec(args);
     }
+    if let Command::Infer(args) = &cli.command {
+        return infer::exec(args, cli.global.project, cli.settings, cli.global.json, &env);
+    }
     let config = Config::resolve(cli.global.project, cli.settings, &env)?;
     let desk = Desk {
         config,
@@ -185,7 +191,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Retire(args) => retire::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,
-            Command::Schema(_) | Command::Server(_) => Ok(0),
+            Command::Infer(_) | Command::Schema(_) | Command::Server(_) => Ok(0),
         }
     });
     // Threads that still read for a run that was stopped have nobody to answer to.

@@ -166,7 +166,11 @@ pub fn names(project: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Checks that a dataset can be called so.
+///
+/// # Errors
+/// Not a name of lower-case letters, digits and `_`, or too long.
+pub fn check_name(name: &str) -> Result<()> {
     let fits = !name.is_empty()
         && name.len() <= MAX_NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_lowercase())

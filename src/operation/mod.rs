@@ -4,6 +4,7 @@
 pub mod check;
 pub mod check_files;
 pub mod hints;
+pub mod infer;
 pub mod inspect;
 pub mod moves;
 pub mod plan;

@@ -20,7 +20,7 @@ mod json_scan;
 pub mod line_glob;
 mod lines;
 mod marks;
-mod money;
+pub mod money;
 pub mod nulls;
 #[cfg(feature = "parquet")]
 pub mod parquet;

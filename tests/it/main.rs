@@ -21,6 +21,7 @@ mod formats;
 mod gates;
 mod generator;
 mod hints;
+mod infer;
 mod inputs;
 mod kill;
 mod locks;

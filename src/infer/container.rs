@@ -1,0 +1,185 @@
+//! What a file is packed in.
+//!
+//! In: the raw bytes of an object. Out: a [`Sample`]: the unpacked start of the one file in it, at
+//! most [`SAMPLE_BYTES`], and what was taken off to get there. Recognised by content, never by name.
+
+use super::{SAMPLE_BYTES, Sample};
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::fmt;
+use std::io::{BufReader, Cursor, Read};
+
+/// Containers in each other, at most.
+const MOST_NESTED: usize = 4;
+
+/// A compression or an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Container {
+    Gzip,
+    Zstd,
+    Bzip2,
+    Xz,
+    Zip,
+    Tar,
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Container::Gzip => "gzip",
+            Container::Zstd => "zstd",
+            Container::Bzip2 => "bzip2",
+            Container::Xz => "xz",
+            Container::Zip => "zip",
+            Container::Tar => "tar",
+        })
+    }
+}
+
+impl Container {
+    /// Recognises what begins with these bytes; `None` for a file itself.
+    pub fn of(head: &[u8]) -> Option<Container> {
+        match head {
+            [0x1F, 0x8B, ..] => Some(Container::Gzip),
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Container::Zstd),
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some(Container::Bzip2),
+            [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some(Container::Xz),
+            [b'P', b'K', 3 | 5 | 7, ..] => Some(Container::Zip),
+            head if head.get(257..262) == Some(b"ustar") => Some(Container::Tar),
+            _ => None,
+        }
+    }
+
+    /// Its directory stands at its end: all of it is needed.
+    pub fn needs_all(head: &[u8]) -> bool {
+        Container::of(head) == Some(Container::Zip) || head.starts_with(b"PAR1")
+    }
+}
+
+/// Says whether a zip is a workbook.
+pub fn is_workbook(bytes: &[u8]) -> bool {
+    Container::of(bytes) == Some(Container::Zip)
+        && zip::ZipArchive::new(Cursor::new(bytes)).is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
+}
+
+/// Unpacks the start of an object; `all`: these are all of its bytes.
+///
+/// # Errors
+/// A damaged container, an archive that holds no file or several, too many containers in each other.
+pub fn unpack(raw: Vec<u8>, all: bool) -> Result<Sample> {
+    let mut sample = Sample {
+        containers: Vec::new(),
+        member: None,
+        bytes: raw,
+        whole: all,
+    };
+    while let Some(container) = Container::of(&sample.bytes) {
+        if is_workbook(&sample.bytes) {
+            break;
+        }
+        if sample.containers.len() == MOST_NESTED {
+            bail!("more than {MOST_NESTED} containers in each other: unpack the file first");
+        }
+        sample.containers.push(container);
+        let bytes = std::mem::take(&mut sample.bytes);
+        sample.bytes = match container {
+            Container::Zip => zip_member(&bytes, &mut sample)?,
+            Container::Tar => tar_member(&bytes, &mut sample)?,
+            compression => {
+                let decoder = decoder(compression, &bytes)?;
+                start(decoder, &mut sample, compression)?
+            }
+        };
+    }
+    sample.whole &= sample.bytes.len() <= SAMPLE_BYTES;
+    if Container::of(&sample.bytes).is_none() && !sample.bytes.starts_with(b"PAR1") {
+        sample.bytes.truncate(SAMPLE_BYTES);
+    }
+    Ok(sample)
+}
+
+fn decoder<'b>(compression: Container, bytes: &'b [u8]) -> Result<Box<dyn Read + 'b>> {
+    Ok(match compression {
+        Container::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(BufReader::new(bytes))?;
+            decoder.window_log_max(27)?;
+            Box::new(decoder)
+        }
+        Container::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(bytes)),
+        Container::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(bytes)),
+        Container::Gzip | Container::Zip | Container::Tar => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
+    })
+}
+
+/// The first bytes that come out, one more than a sample to see whether there are more.
+fn start(from: impl Read, sample: &mut Sample, container: Container) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let outcome = from.take(SAMPLE_BYTES as u64 + 1).read_to_end(&mut bytes);
+    match outcome {
+        Ok(_) => sample.whole &= bytes.len() <= SAMPLE_BYTES,
+        // The start of an object ends in the middle of something.
+        Err(_) if !sample.whole && !bytes.is_empty() => {}
+        Err(error) => return Err(error).with_context(|| format!("unpack {container} data")),
+    }
+    Ok(bytes)
+}
+
+/// What a packing program added is no data.
+fn is_data(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    !(base.is_empty() || name.split('/').any(|folder| folder == "__MACOSX") || base == ".DS_Store" || base.starts_with("._"))
+}
+
+fn one(names: &[String], container: Container) -> Result<String> {
+    match names {
+        [one] => Ok(one.clone()),
+        [] => bail!("the {container} archive holds no file"),
+        several => bail!(
+            "the {container} archive holds {} files: {}; unpack it, and look at one of them",
+            several.len(),
+            several.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn zip_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).context("open the zip archive")?;
+    let mut names = Vec::new();
+    for name in archive.file_names() {
+        let name = name.context("read the directory of the zip archive")?;
+        if is_data(&name) {
+            names.push(name.into_owned());
+        }
+    }
+    let name = one(&names, Container::Zip)?;
+    let member = archive.by_name(&name).context("open the member of the zip archive")?;
+    let found = start(member, sample, Container::Zip);
+    sample.member = Some(name);
+    found
+}
+
+fn tar_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
+    let mut archive = tar::Archive::new(bytes);
+    let mut found: Vec<(String, Vec<u8>)> = Vec::new();
+    for entry in archive.entries().context("open the tar archive")? {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(_) if !sample.whole && !found.is_empty() => break,
+            Err(error) => return Err(error).context("read the tar archive"),
+        };
+        let name = entry.path().context("read the tar archive")?.to_string_lossy().into_owned();
+        if !entry.header().entry_type().is_file() || !is_data(&name) {
+            continue;
+        }
+        let size = entry.size();
+        let bytes = start(entry, sample, Container::Tar)?;
+        if (bytes.len() as u64) < size {
+            sample.whole = false;
+        }
+        found.push((name, bytes));
+    }
+    let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+    sample.member = Some(one(&names, Container::Tar)?);
+    Ok(found.swap_remove(0).1)
+}
