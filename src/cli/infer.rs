@@ -19,10 +19,19 @@ pub struct Args {
     name: Option<String>,
 }
 
-pub fn exec(args: &Args, project: Option<PathBuf>, settings: Settings, json: bool, env: crate::config::Env) -> Result<u8> {
+pub fn exec(
+    args: &Args,
+    project: Option<PathBuf>,
+    settings: Settings,
+    json: bool,
+    env: crate::config::Env,
+) -> Result<u8> {
     // What is looked at needs no project, and no server.
     let config = Config::resolve_server(project, settings, env)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
     let inferred = runtime.block_on(infer(&args.place, args.name.as_deref(), &config.s3))?;
     if let Some(folder) = &args.out {
         write(&inferred, folder)?;
@@ -67,8 +76,10 @@ fn write(inferred: &Inferred, folder: &Path) -> Result<()> {
     for (path, text) in &inferred.files {
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(folder);
-        std::fs::create_dir_all(parent).with_context(|| Problem::usage(format!("create `{}`", parent.display())))?;
-        std::fs::write(&path, text).with_context(|| Problem::usage(format!("write `{}`", path.display())))?;
+        std::fs::create_dir_all(parent)
+            .with_context(|| Problem::usage(format!("create `{}`", parent.display())))?;
+        std::fs::write(&path, text)
+            .with_context(|| Problem::usage(format!("write `{}`", path.display())))?;
     }
     Ok(())
 }

@@ -63,7 +63,9 @@ impl Table {
                 }),
             }
         }
-        let values = cells.iter().map(|cell| cell.text.filter(|text| !text.is_empty()));
+        let values = cells
+            .iter()
+            .map(|cell| cell.text.filter(|text| !text.is_empty()));
         self.keys.observe(values);
     }
 }

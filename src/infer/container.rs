@@ -4,10 +4,12 @@
 //! most [`SAMPLE_BYTES`], and what was taken off to get there. Recognised by content, never by name.
 
 use super::{SAMPLE_BYTES, Sample};
+use crate::read::decode;
 use anyhow::{Context, Result, bail};
+use glob::Pattern;
 use serde::Serialize;
 use std::fmt;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{Cursor, Read};
 
 /// Containers in each other, at most.
 const MOST_NESTED: usize = 4;
@@ -42,7 +44,9 @@ impl Container {
     pub fn of(head: &[u8]) -> Option<Container> {
         match head {
             [0x1F, 0x8B, ..] => Some(Container::Gzip),
-            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Container::Zstd),
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
+                Some(Container::Zstd)
+            }
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some(Container::Bzip2),
             [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some(Container::Xz),
             [b'P', b'K', 3 | 5 | 7, ..] => Some(Container::Zip),
@@ -60,14 +64,16 @@ impl Container {
 /// Says whether a zip is a workbook.
 pub fn is_workbook(bytes: &[u8]) -> bool {
     Container::of(bytes) == Some(Container::Zip)
-        && zip::ZipArchive::new(Cursor::new(bytes)).is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
+        && zip::ZipArchive::new(Cursor::new(bytes))
+            .is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
 }
 
-/// Unpacks the start of an object; `all`: these are all of its bytes.
+/// Unpacks the start of an object; `all`: these are all of its bytes. Of an archive, the first member
+/// that `wanted` matches is taken; without it, its only one.
 ///
 /// # Errors
 /// A damaged container, an archive that holds no file or several, too many containers in each other.
-pub fn unpack(raw: Vec<u8>, all: bool) -> Result<Sample> {
+pub fn unpack(raw: Vec<u8>, all: bool, wanted: Option<&Pattern>) -> Result<Sample> {
     let mut sample = Sample {
         containers: Vec::new(),
         member: None,
@@ -84,11 +90,12 @@ pub fn unpack(raw: Vec<u8>, all: bool) -> Result<Sample> {
         sample.containers.push(container);
         let bytes = std::mem::take(&mut sample.bytes);
         sample.bytes = match container {
-            Container::Zip => zip_member(&bytes, &mut sample)?,
-            Container::Tar => tar_member(&bytes, &mut sample)?,
+            Container::Zip => zip_member(&bytes, &mut sample, wanted)?,
+            Container::Tar => tar_member(&bytes, &mut sample, wanted)?,
             compression => {
-                let decoder = decoder(compression, &bytes)?;
-                start(decoder, &mut sample, compression)?
+                let (_, decoded) = decode::open(bytes.as_slice(), 0)
+                    .with_context(|| format!("unpack {compression} data"))?;
+                start(decoded, &mut sample, compression)?
             }
         };
     }
@@ -97,19 +104,6 @@ pub fn unpack(raw: Vec<u8>, all: bool) -> Result<Sample> {
         sample.bytes.truncate(SAMPLE_BYTES);
     }
     Ok(sample)
-}
-
-fn decoder<'b>(compression: Container, bytes: &'b [u8]) -> Result<Box<dyn Read + 'b>> {
-    Ok(match compression {
-        Container::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(BufReader::new(bytes))?;
-            decoder.window_log_max(27)?;
-            Box::new(decoder)
-        }
-        Container::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(bytes)),
-        Container::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(bytes)),
-        Container::Gzip | Container::Zip | Container::Tar => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
-    })
 }
 
 /// The first bytes that come out, one more than a sample to see whether there are more.
@@ -128,22 +122,43 @@ fn start(from: impl Read, sample: &mut Sample, container: Container) -> Result<V
 /// What a packing program added is no data.
 fn is_data(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
-    !(base.is_empty() || name.split('/').any(|folder| folder == "__MACOSX") || base == ".DS_Store" || base.starts_with("._"))
+    !(base.is_empty()
+        || name.split('/').any(|folder| folder == "__MACOSX")
+        || base == ".DS_Store"
+        || base.starts_with("._"))
 }
 
-fn one(names: &[String], container: Container) -> Result<String> {
-    match names {
-        [one] => Ok(one.clone()),
-        [] => bail!("the {container} archive holds no file"),
-        several => bail!(
-            "the {container} archive holds {} files: {}; unpack it, and look at one of them",
-            several.len(),
-            several.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// The name that is meant.
+fn one(names: &[String], container: Container, wanted: Option<&Pattern>) -> Result<String> {
+    let matches = |name: &&String| {
+        let base = name.rsplit('/').next().unwrap_or(name);
+        wanted.is_none_or(|glob| {
+            if glob.as_str().contains('/') {
+                glob.matches(name)
+            } else {
+                glob.matches(base)
+            }
+        })
+    };
+    let matching: Vec<&String> = names.iter().filter(matches).collect();
+    match (matching.as_slice(), wanted) {
+        ([first, ..], Some(_)) | ([first], None) => Ok((*first).clone()),
+        _ if names.is_empty() => bail!("the {container} archive holds no file"),
+        _ => bail!(
+            "the {container} archive holds {} files: {}; say which behind a `!`, as in `a.zip!{}`",
+            names.len(),
+            names
+                .iter()
+                .take(20)
+                .map(|name| format!("`{}`", name.escape_debug()))
+                .collect::<Vec<_>>()
+                .join(", "),
+            names[0].escape_debug()
         ),
     }
 }
 
-fn zip_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
+fn zip_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Result<Vec<u8>> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).context("open the zip archive")?;
     let mut names = Vec::new();
     for name in archive.file_names() {
@@ -152,14 +167,16 @@ fn zip_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
             names.push(name.into_owned());
         }
     }
-    let name = one(&names, Container::Zip)?;
-    let member = archive.by_name(&name).context("open the member of the zip archive")?;
+    let name = one(&names, Container::Zip, wanted)?;
+    let member = archive
+        .by_name(&name)
+        .context("open the member of the zip archive")?;
     let found = start(member, sample, Container::Zip);
     sample.member = Some(name);
     found
 }
 
-fn tar_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
+fn tar_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Result<Vec<u8>> {
     let mut archive = tar::Archive::new(bytes);
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     for entry in archive.entries().context("open the tar archive")? {
@@ -168,7 +185,11 @@ fn tar_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
             Err(_) if !sample.whole && !found.is_empty() => break,
             Err(error) => return Err(error).context("read the tar archive"),
         };
-        let name = entry.path().context("read the tar archive")?.to_string_lossy().into_owned();
+        let name = entry
+            .path()
+            .context("read the tar archive")?
+            .to_string_lossy()
+            .into_owned();
         if !entry.header().entry_type().is_file() || !is_data(&name) {
             continue;
         }
@@ -180,6 +201,11 @@ fn tar_member(bytes: &[u8], sample: &mut Sample) -> Result<Vec<u8>> {
         found.push((name, bytes));
     }
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
-    sample.member = Some(one(&names, Container::Tar)?);
-    Ok(found.swap_remove(0).1)
+    let name = one(&names, Container::Tar, wanted)?;
+    let found = found
+        .into_iter()
+        .find(|(found, _)| *found == name)
+        .map(|(_, bytes)| bytes);
+    sample.member = Some(name);
+    found.context("read the tar archive")
 }

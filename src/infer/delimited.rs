@@ -1,26 +1,20 @@
 //! Delimited text: from the syntax to the proposal.
 //!
 //! In: a text and its syntax. Out: the keys of `[format]`, the names of the columns and what they hold.
-//! The first record is a header if columns of numbers, days or codes begin with something else.
 
 use super::cells::{Cell, Table};
 use super::dialect::{self, Choice, Syntax};
 use super::edges::{Edges, Scan};
+use super::header::{self, Header};
 use super::name::{self, Name};
 use super::records::{self, Record};
+use super::syntax_keys::{delimiter, quote};
 use super::{Found, Note, Setting, counted, of};
-use crate::read::dialect::Escape;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// Fewer records repeat a text by chance.
 const FEW_RECORDS: usize = 8;
-
-/// What the first record is, and what speaks for it.
-struct Header {
-    is_header: bool,
-    note: Note,
-}
 
 /// Looks at a delimited text; without a choice of syntax every line is one field.
 pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
@@ -36,7 +30,7 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
     let edges = scan.edges(&text, whole);
     let first = scan.texts(edges.start);
     let body = Body::read(&text, &syntax, &edges, first, &[edges.width]);
-    let header = decide_header(&body, first, &edges);
+    let header = header::decide(&body.table.columns, &body.repeated, first, &edges);
     let trailing = match header.is_header {
         true => edges.extra_field,
         false => edges.always_empty_last,
@@ -51,7 +45,8 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
     let first_counts = u64::from(!header.is_header && edges.first_width == wanted);
     let of_width = |width: usize| body.widths.get(&width).copied().unwrap_or(0);
     let fitting = of_width(wanted) + first_counts;
-    let short = of_width(wanted.saturating_sub(1));
+    let short = of_width(wanted.saturating_sub(1))
+        + u64::from(!header.is_header && edges.first_width + 1 == wanted);
     let pad = wanted > 2 && short >= 10 && short * 20 >= records && short + fitting == records;
     let body = match pad || wanted != edges.width {
         false => body,
@@ -62,8 +57,11 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
     };
     let mut table = body.table;
     if !header.is_header {
-        let cells: Vec<Cell> = first.iter().map(|text| Cell::plain(text.as_bytes())).collect();
-        if cells.len() >= fields {
+        let cells: Vec<Cell> = first
+            .iter()
+            .map(|text| Cell::plain(text.as_bytes()))
+            .collect();
+        if cells.len() >= fields || pad {
             table.observe(&cells[..fields.min(cells.len())]);
         }
     }
@@ -75,34 +73,61 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
         "kind",
         "delimited",
         Note::seen(match found_delimiter {
-            true => format!("{} have {}", of(fitting, records), counted(wanted as u64, "field")),
-            false => format!("no delimiter in {}: each is one field", counted(records, "record")),
+            true => format!(
+                "{} have {}",
+                of(fitting, records),
+                counted(wanted as u64, "field")
+            ),
+            false => format!(
+                "no delimiter in {}: each is one field",
+                counted(records, "record")
+            ),
         }),
     )];
     format.push(delimiter(&syntax, found_delimiter));
     format.extend(quote(&choice, &text));
     if let Some(mark) = syntax.comment {
-        let note = format!("{} with it, and have another number of fields", match comments {
-            1 => "1 line begins".to_owned(),
-            count => format!("{} lines begin", crate::units::grouped(count)),
-        });
+        let note = format!(
+            "{} with it, and have another number of fields",
+            match comments {
+                1 => "1 line begins".to_owned(),
+                count => format!("{} lines begin", crate::units::grouped(count)),
+            }
+        );
         format.push(Setting::new("comment", mark, Note::seen(note)));
     }
     let mut notes = Vec::new();
     if edges.start > 0 && comments == 0 {
-        let note = Note::seen(format!("{} before the first record of {}", counted(edges.lines, "line"), counted(edges.first_width as u64, "field")));
+        let note = Note::seen(format!(
+            "{} before the first record of {}",
+            counted(edges.lines, "line"),
+            counted(edges.first_width as u64, "field")
+        ));
         format.push(Setting::new("skip_lines", edges.lines as i64, note));
     } else if edges.lines > 0 && edges.lines_are_empty && comments == 0 {
-        notes.push(Note::seen(format!("{} before the first record; empty lines are no records", counted(edges.lines, "empty line"))));
+        notes.push(Note::seen(format!(
+            "{} before the first record; empty lines are no records",
+            counted(edges.lines, "empty line")
+        )));
     }
     let names = names(&header, first, fields);
     format.push(Setting::new("header", header.is_header, header.note));
     if !header.is_header {
-        let list: Vec<toml::Value> = names.iter().map(|name| name.column.as_str().into()).collect();
-        format.push(Setting::new("names", list, Note::guessed("the file has no names: call the columns what they are")));
+        let list: Vec<toml::Value> = names
+            .iter()
+            .map(|name| name.column.as_str().into())
+            .collect();
+        format.push(Setting::new(
+            "names",
+            list,
+            Note::guessed("the file has no names: call the columns what they are"),
+        ));
     }
     if trailing {
-        let text = format!("each of {} ends with one delimiter more", counted(edges.usual, "record"));
+        let text = format!(
+            "each of {} ends with one delimiter more",
+            counted(edges.usual, "record")
+        );
         let note = match header.is_header {
             true => Note::seen(format!("{text} than the header")),
             false => Note::guessed(format!("{text}, or its last field is always empty")),
@@ -110,15 +135,25 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
         format.push(Setting::new("trailing_delimiter", true, note));
     }
     if edges.behind > 0 {
-        let blank = if edges.behind_after_blank_line { ", after an empty line" } else { "" };
-        let note = Note::guessed(format!("the last {} not like the others{blank}", match edges.behind {
-            1 => "record is".to_owned(),
-            count => format!("{count} records are"),
-        }));
+        let blank = if edges.behind_after_blank_line {
+            ", after an empty line"
+        } else {
+            ""
+        };
+        let note = Note::guessed(format!(
+            "the last {} not like the others{blank}",
+            match edges.behind {
+                1 => "record is".to_owned(),
+                count => format!("{count} records are"),
+            }
+        ));
         format.push(Setting::new("footer", edges.behind as i64, note));
     }
     if pad {
-        let note = Note::guessed(format!("{} lack the last field, which may be left out where it is empty", of(short, records)));
+        let note = Note::guessed(format!(
+            "{} lack the last field, which may be left out where it is empty",
+            of(short, records)
+        ));
         format.push(Setting::new("short_rows", "pad", note));
     }
     Found {
@@ -171,7 +206,9 @@ impl Body {
             }
             let texts = (0..count.min(width)).map(|field| record.fields.get(field).0);
             if suspicious {
-                let is_text = |text: &[u8]| memchr::memchr(0, text).is_none() && std::str::from_utf8(text).is_ok();
+                let is_text = |text: &[u8]| {
+                    memchr::memchr(0, text).is_none() && std::str::from_utf8(text).is_ok()
+                };
                 if !texts.clone().all(is_text) {
                     body.not_text += 1;
                     return ControlFlow::Continue(());
@@ -195,139 +232,9 @@ impl Body {
     }
 }
 
-fn decide_header(body: &Body, first: &[String], edges: &Edges) -> Header {
-    let (mut for_it, mut against) = (0u64, 0u64);
-    let folded: Vec<Name> = name::of_header(first);
-    for (index, text) in first.iter().enumerate() {
-        let Some(column) = body.table.columns.get(index) else {
-            continue;
-        };
-        let is_year = text.len() == 4 && (text.starts_with("19") || text.starts_with("20"));
-        match column.would_fit(text.as_bytes(), &folded[index].column) {
-            Some(false) => for_it += 1,
-            Some(true) if !is_year => against += 1,
-            _ if body.repeated.get(index) == Some(&true) => against += 1,
-            _ => {}
-        }
-    }
-    let is = |is_header, note| Header { is_header, note };
-    match (for_it, against) {
-        (1.., 0) => is(
-            true,
-            Note::seen(format!("{} of one form, and the first record does not have it", columns_hold(for_it))),
-        ),
-        (0, 1..) => is(
-            false,
-            Note::seen(format!("{} of one form, and the first record has it too", columns_hold(against))),
-        ),
-        (1.., 1..) => is(
-            for_it > against,
-            Note::guessed(format!(
-                "the first record is unlike the others in {}, and like them in {}",
-                counted(for_it, "column"),
-                counted(against, "column")
-            )),
-        ),
-        (0, 0) => without_evidence(body, first, edges),
-    }
-}
-
-fn columns_hold(count: u64) -> String {
-    match count {
-        1 => "1 column holds values".into(),
-        count => format!("{} columns hold values", crate::units::grouped(count)),
-    }
-}
-
-/// Every column is text of any form.
-fn without_evidence(body: &Body, first: &[String], edges: &Edges) -> Header {
-    let named: Vec<&str> = first.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
-    let distinct: std::collections::BTreeSet<&&str> = named.iter().collect();
-    let like_names = !named.is_empty()
-        && distinct.len() == named.len()
-        && named.iter().all(|text| text.len() <= 128 && text.contains(|c: char| c.is_alphabetic()));
-    let alone = edges.records - edges.start == 1;
-    let is_header = match (first.len(), alone) {
-        (0, _) => false,
-        (1, false) => like_names && !first[0].contains(' ') && body.table.columns[0].has_values() && first[0].contains('_'),
-        (1, true) => false,
-        (_, true) => like_names && named.len() == first.len(),
-        (_, false) => like_names,
-    };
-    let what = match (alone, is_header) {
-        (true, true) => "the only record, and all of its fields could be names",
-        (true, false) => "the only record, and it does not look like names",
-        (false, true) => "every column is text; the first record could be names",
-        (false, false) => "every column is text; the first record does not look like names",
-    };
-    Header {
-        is_header,
-        note: Note::guessed(what),
-    }
-}
-
 fn names(header: &Header, first: &[String], fields: usize) -> Vec<Name> {
     match header.is_header {
         true => name::of_header(first),
         false => name::numbered(fields),
-    }
-}
-
-fn delimiter(syntax: &Syntax, found: bool) -> Setting {
-    let text = char::from(syntax.delimiter).to_string();
-    let note = match found {
-        true => Note::seen("gives the most records the same number of fields"),
-        false => Note::guessed("none was found; this one is nowhere in the file"),
-    };
-    Setting::new("delimiter", text, note)
-}
-
-fn quote(choice: &Choice, text: &[u8]) -> Vec<Setting> {
-    let (syntax, survey) = (&choice.syntax, &choice.survey);
-    let Some(quote) = syntax.quote else {
-        let starts = dialect::may_quote(b'"', syntax.delimiter, text);
-        let inside = memchr::memchr(b'"', text).is_some();
-        let by_custom = matches!(syntax.delimiter, b',' | b';' | b':');
-        let setting = match (starts, inside, by_custom) {
-            (true, ..) => Setting::new("quote", "none", quotes_are_data(syntax, text)),
-            (false, true, false) => Setting::new("quote", "none", Note::guessed("double quotes stand only inside of fields: quotes are data")),
-            (false, false, false) => Setting::new("quote", "none", Note::guessed("no field has a quote; with this delimiter quotes are mostly data")),
-            (false, true, true) => Setting::new("quote", "\"", Note::guessed("no field begins with a quote; some have one inside, which is data either way")),
-            (false, false, true) => Setting::new("quote", "\"", Note::guessed("no field has a quote; with this delimiter it is mostly this one")),
-        };
-        let mut settings = vec![setting];
-        if syntax.escape == Escape::Backslash {
-            settings[0] = Setting::new("quote", "none", Note::seen("no field begins with a quote"));
-            settings.push(Setting::new("escape", "backslash", Note::seen("with it more records have the same number of fields")));
-        }
-        return settings;
-    };
-    let mut note = format!("{} in {} of {} begin and end with it", counted(survey.quoted_fields, "field"), crate::units::grouped(survey.quoted_records), counted(survey.records, "record"));
-    if survey.faults > 0 {
-        note += &format!("; {} broken quotes", match survey.faults {
-            1 => "1 record has".to_owned(),
-            count => format!("{} records have", crate::units::grouped(count)),
-        });
-    }
-    let mut settings = vec![Setting::new("quote", char::from(quote).to_string(), Note::seen(note))];
-    if syntax.escape == Escape::Backslash {
-        settings.push(Setting::new("escape", "backslash", Note::seen("a backslash stands before quotes inside of fields; doubled quotes would not fit")));
-    }
-    settings
-}
-
-/// Some fields begin with a double quote.
-fn quotes_are_data(syntax: &Syntax, text: &[u8]) -> Note {
-    let with = Syntax {
-        quote: Some(b'"'),
-        ..*syntax
-    };
-    let survey = with.survey(text, true);
-    match survey.unclosed || survey.faults > 0 {
-        true => Note::seen("fields begin with a double quote that does not end them: quotes are data"),
-        false => Note::guessed(format!("{} and none needs it: quotes are data", match survey.quoted_fields {
-            1 => "1 field is in double quotes,".to_owned(),
-            count => format!("{} fields are in double quotes,", crate::units::grouped(count)),
-        })),
     }
 }

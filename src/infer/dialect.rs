@@ -97,7 +97,8 @@ impl Syntax {
                 let (value, in_quotes) = record.fields.get(index);
                 if in_quotes {
                     quoted += 1;
-                    let syntax = |byte: &u8| *byte == self.delimiter || *byte == b'\n' || *byte == b'\r';
+                    let syntax =
+                        |byte: &u8| *byte == self.delimiter || *byte == b'\n' || *byte == b'\r';
                     survey.needed_quotes += u64::from(value.iter().any(syntax));
                 }
             }
@@ -110,7 +111,8 @@ impl Syntax {
             // The start of a file may end inside of a quoted field.
             let cut_off = match error {
                 crate::read::split::SplitError::UnclosedQuote { byte, .. } => {
-                    !whole && text.len() as u64 - byte.min(text.len() as u64) < (text.len() / 4) as u64
+                    !whole
+                        && text.len() as u64 - byte.min(text.len() as u64) < (text.len() / 4) as u64
                 }
                 _ => false,
             };
@@ -123,7 +125,10 @@ impl Syntax {
 impl Survey {
     /// The usual number of fields, and how many records have it. Of equally usual ones the larger.
     pub fn usual(&self) -> (usize, u64) {
-        let most = self.widths.iter().max_by_key(|(width, count)| (**count, **width));
+        let most = self
+            .widths
+            .iter()
+            .max_by_key(|(width, count)| (**count, **width));
         most.map_or((0, 0), |(width, count)| (*width, *count))
     }
 
@@ -195,7 +200,9 @@ fn choose_rest(delimiter: u8, text: &[u8], whole: bool) -> Option<Choice> {
             .filter(|line| fields_of(line, &without.syntax) == usual)
             .count() as u64;
         if like_records * 2 < without.survey.comments
-            && (without.survey.share() > best.survey.share() || best.survey.unclosed || best.survey.faults > without.survey.faults)
+            && (without.survey.share() > best.survey.share()
+                || best.survey.unclosed
+                || best.survey.faults > without.survey.faults)
         {
             best = without;
         }
@@ -247,7 +254,8 @@ fn quoting(
             let often = survey.quoted_records * 2 > survey.records;
             let by_custom = matches!(delimiter, b',' | b';' | b':');
             let usual = often || (quote == b'"' && (by_custom || survey.needed_quotes > 0));
-            let sound = survey.faults * 50 <= survey.records && survey.faults < survey.quoted_fields;
+            let sound =
+                survey.faults * 50 <= survey.records && survey.faults < survey.quoted_fields;
             let better = match (survey.faults < best.survey.faults, best.syntax.quote) {
                 (true, Some(_)) => true,
                 (_, Some(_)) => false,
@@ -265,7 +273,7 @@ fn quoting(
         };
         let survey = syntax.survey(text, whole);
         let most = survey.share() > best.survey.share() + 0.001;
-        if most && !survey.unclosed && survey.usual() .0 == best.survey.usual().0 {
+        if most && !survey.unclosed && survey.usual().0 == best.survey.usual().0 {
             best = Choice { syntax, survey };
         }
     }
@@ -299,7 +307,10 @@ fn flanked_by_digits(delimiter: u8, text: &[u8]) -> f64 {
     };
     let (mut all, mut between) = (0u64, 0u64);
     for at in memchr::memchr_iter(delimiter, text) {
-        let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+        let digit = |at: Option<usize>| {
+            at.and_then(|at| text.get(at))
+                .is_some_and(u8::is_ascii_digit)
+        };
         all += 1;
         between += u64::from(digit(at.checked_sub(1)) && digit(Some(at + 1)));
     }
@@ -308,7 +319,10 @@ fn flanked_by_digits(delimiter: u8, text: &[u8]) -> f64 {
 
 /// The syntax of a text whose lines are one field each.
 pub fn single_column(text: &[u8], whole: bool) -> Choice {
-    let unused = *b",\t|;^".iter().find(|byte| memchr::memchr(**byte, text).is_none()).unwrap_or(&0x1F);
+    let unused = *b",\t|;^"
+        .iter()
+        .find(|byte| memchr::memchr(**byte, text).is_none())
+        .unwrap_or(&0x1F);
     let syntax = Syntax {
         delimiter: unused,
         quote: None,

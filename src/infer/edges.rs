@@ -83,14 +83,17 @@ impl Scan {
         });
         let owned = |index: usize| String::from_utf8_lossy(texts(index)).into_owned();
         if self.first.len() <= MOST_BEFORE {
-            self.first.push((record.line, (0..count).map(owned).collect()));
+            self.first
+                .push((record.line, (0..count).map(owned).collect()));
         }
         if self.last.len() == MOST_BEHIND {
             self.last.pop_front();
         }
         let before = &text[..(record.byte as usize).min(text.len())];
         self.last.push_back(Last {
-            after_blank_line: [b"\n\n".as_slice(), b"\n\r\n", b"\r\r"].iter().any(|end| before.ends_with(end)),
+            after_blank_line: [b"\n\n".as_slice(), b"\n\r\n", b"\r\r"]
+                .iter()
+                .any(|end| before.ends_with(end)),
             first_field: if count > 0 { owned(0) } else { String::new() },
         });
     }
@@ -123,12 +126,19 @@ impl Scan {
             true => (first_width, 0),
             false => usual_or(data, first_width),
         };
+        let width = match optional_last(data, width, first_width) {
+            true => width + 1,
+            false => width,
+        };
         let of_width = || data.iter().filter(|record| record.width as usize == width);
         let last_is_empty = of_width().all(|record| record.last_is_empty);
         Edges {
             start,
             lines,
-            lines_are_empty: start == 0 && records::lines(text).take(lines as usize).all(|line| records::bare(line).is_empty()),
+            lines_are_empty: start == 0
+                && records::lines(text)
+                    .take(lines as usize)
+                    .all(|line| records::bare(line).is_empty()),
             behind,
             behind_after_blank_line,
             records: self.records.len(),
@@ -137,6 +147,7 @@ impl Scan {
             first_width,
             extra_field: count > 0
                 && width == first_width + 1
+                && of_width().next().is_some()
                 && last_is_empty
                 && of_width().any(|record| record.has_value),
             always_empty_last: count > 0
@@ -155,10 +166,22 @@ impl Scan {
         let (width, count) = usual(data);
         let odd = |record: &Seen| record.width as usize != width;
         let all_odd = data.len() as u64 - count;
-        let at_end = data.iter().rev().take(MOST_BEHIND).take_while(|record| odd(record)).count();
+        let at_end = data
+            .iter()
+            .rev()
+            .take(MOST_BEHIND)
+            .take_while(|record| odd(record))
+            .count();
         if at_end > 0 && at_end as u64 == all_odd {
-            let after_blank = self.last.len().checked_sub(at_end).and_then(|at| self.last.get(at));
-            return (at_end, after_blank.is_some_and(|last| last.after_blank_line));
+            let after_blank = self
+                .last
+                .len()
+                .checked_sub(at_end)
+                .and_then(|at| self.last.get(at));
+            return (
+                at_end,
+                after_blank.is_some_and(|last| last.after_blank_line),
+            );
         }
         // Behind an empty line, or called a total.
         for (index, last) in self.last.iter().enumerate().skip(1) {
@@ -174,9 +197,32 @@ impl Scan {
 
 fn is_closing(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
-    ["total", "grand total", "trailer", "end of", "record count", "notes", "source:"]
-        .iter()
-        .any(|word| text.starts_with(word))
+    [
+        "total",
+        "grand total",
+        "trailer",
+        "end of",
+        "record count",
+        "notes",
+        "source:",
+    ]
+    .iter()
+    .any(|word| text.starts_with(word))
+}
+
+/// All records have the usual width or one field more, and both come often: the last field may be left
+/// out.
+fn optional_last(data: &[Seen], width: usize, first_width: usize) -> bool {
+    let count = |width: usize| {
+        data.iter()
+            .filter(|record| record.width as usize == width)
+            .count()
+    };
+    let (usual, more) = (count(width), count(width + 1));
+    (width..=width + 1).contains(&first_width)
+        && more >= 10
+        && more * 20 >= data.len()
+        && usual + more == data.len()
 }
 
 /// The usual width, and how many records have it.
@@ -190,6 +236,8 @@ fn usual_or(records: &[Seen], wanted: usize) -> (usize, u64) {
     for record in records.iter().filter(|record| record.width > 0) {
         *widths.entry(record.width as usize).or_default() += 1;
     }
-    let most = widths.iter().max_by_key(|(width, count)| (**count, **width == wanted, **width));
+    let most = widths
+        .iter()
+        .max_by_key(|(width, count)| (**count, **width == wanted, **width));
     most.map_or((0, 0), |(width, count)| (*width, *count))
 }

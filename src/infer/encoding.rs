@@ -33,8 +33,16 @@ pub fn decode(bytes: &[u8], whole: bool) -> Decoded<'_> {
         return is("utf-16", utf8(encoding, &bytes[2..]), note);
     }
     if let Some(encoding) = utf16_without_mark(bytes) {
-        let label = if encoding == UTF_16LE { "utf-16le" } else { "utf-16be" };
-        let place = if encoding == UTF_16LE { "second" } else { "first" };
+        let label = if encoding == UTF_16LE {
+            "utf-16le"
+        } else {
+            "utf-16be"
+        };
+        let place = if encoding == UTF_16LE {
+            "second"
+        } else {
+            "first"
+        };
         let note = Note::seen(format!("nearly every {place} byte of two is zero"));
         return is(label, utf8(encoding, bytes), note);
     }
@@ -46,7 +54,10 @@ pub fn decode(bytes: &[u8], whole: bool) -> Decoded<'_> {
     }
     if count.invalid == 0 || count.valid > 10 * count.invalid {
         let note = match count.invalid {
-            0 => format!("valid UTF-8, {} beyond ASCII", counted(count.valid, "character")),
+            0 => format!(
+                "valid UTF-8, {} beyond ASCII",
+                counted(count.valid, "character")
+            ),
             bad => format!(
                 "UTF-8 with {} beyond ASCII; {} no UTF-8, whose records are rejects",
                 counted(count.valid, "character"),
@@ -71,7 +82,8 @@ pub fn decode(bytes: &[u8], whole: bool) -> Decoded<'_> {
 /// Windows-1252 or ISO-8859-1.
 fn single_byte(bytes: &[u8], high: u64) -> Decoded<'_> {
     let undefined = [0x81, 0x8D, 0x8F, 0x90, 0x9D];
-    let count = |wanted: &dyn Fn(u8) -> bool| bytes.iter().filter(|byte| wanted(**byte)).count() as u64;
+    let count =
+        |wanted: &dyn Fn(u8) -> bool| bytes.iter().filter(|byte| wanted(**byte)).count() as u64;
     let holes = count(&|byte| undefined.contains(&byte));
     let middle = count(&|byte| (0x80..0xA0).contains(&byte)) - holes;
     let high = counted(high, "byte");
@@ -98,7 +110,10 @@ fn single_byte(bytes: &[u8], high: u64) -> Decoded<'_> {
         )
     };
     let text: String = match holes {
-        0 => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+        0 => encoding_rs::WINDOWS_1252
+            .decode_without_bom_handling(bytes)
+            .0
+            .into_owned(),
         _ => bytes.iter().map(|byte| char::from(*byte)).collect(),
     };
     Decoded {
@@ -117,7 +132,13 @@ fn utf8(encoding: &'static Encoding, bytes: &[u8]) -> Cow<'static, [u8]> {
 fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(64 << 10) & !1];
     let pairs = head.len() / 2;
-    let zeros = |place| head.iter().skip(place).step_by(2).filter(|byte| **byte == 0).count();
+    let zeros = |place| {
+        head.iter()
+            .skip(place)
+            .step_by(2)
+            .filter(|byte| **byte == 0)
+            .count()
+    };
     let (first, second) = (zeros(0), zeros(1));
     match pairs {
         0 => None,
@@ -135,7 +156,10 @@ struct Utf8Count {
 
 impl Utf8Count {
     fn of(bytes: &[u8], whole: bool) -> Utf8Count {
-        let mut count = Utf8Count { valid: 0, invalid: 0 };
+        let mut count = Utf8Count {
+            valid: 0,
+            invalid: 0,
+        };
         let mut rest = bytes.utf8_chunks().peekable();
         while let Some(chunk) = rest.next() {
             count.valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;

@@ -40,10 +40,17 @@ pub fn find(text: &[u8], whole: bool, choice: Option<&Choice>) -> Option<Found> 
         return None;
     }
     let empty = all.iter().take_while(|line| line.is_empty()).count();
-    let lines: Vec<&[u8]> = all[empty..].iter().copied().filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&[u8]> = all[empty..]
+        .iter()
+        .copied()
+        .filter(|line| !line.is_empty())
+        .collect();
     let lengths = lengths(&lines);
     let longest = *lengths.keys().next_back()?;
-    let mut by_count: Vec<(u64, usize)> = lengths.iter().map(|(length, count)| (*count, *length)).collect();
+    let mut by_count: Vec<(u64, usize)> = lengths
+        .iter()
+        .map(|(length, count)| (*count, *length))
+        .collect();
     by_count.sort_unstable_by(|a, b| b.cmp(a));
     let two_usual: u64 = by_count.iter().take(2).map(|(count, _)| count).sum();
     let enough = lines.len() >= if lengths.len() == 1 { 2 } else { 5 };
@@ -51,15 +58,20 @@ pub fn find(text: &[u8], whole: bool, choice: Option<&Choice>) -> Option<Found> 
     let is_ascii = text.is_ascii();
     let positions = positions(&lines, is_ascii);
     let layout = layout(&positions, lines.len().min(MOST_LINES) as u64);
-    let aligned = lines.len() >= 3 && longest >= 12 && layout.len() >= if lines.len() < 6 { 4 } else { 3 };
-    if !(few_lengths && layout.len() >= 2) && !aligned {
+    let aligned =
+        lines.len() >= 3 && longest >= 12 && layout.len() >= if lines.len() < 6 { 4 } else { 3 };
+    let of_few_lengths = few_lengths && layout.len() >= 2;
+    if !of_few_lengths && !aligned {
         return None;
     }
     let longest = positions.len();
     let names = name::numbered(layout.len());
     let mut table = Table::new(layout.len());
     for line in &lines {
-        let owned: Vec<Vec<u8>> = layout.iter().map(|field| cut(line, *field, is_ascii)).collect();
+        let owned: Vec<Vec<u8>> = layout
+            .iter()
+            .map(|field| cut(line, *field, is_ascii))
+            .collect();
         let cells: Vec<Cell> = owned.iter().map(|text| Cell::plain(text)).collect();
         table.observe(&cells);
     }
@@ -67,7 +79,10 @@ pub fn find(text: &[u8], whole: bool, choice: Option<&Choice>) -> Option<Found> 
     let usual = lengths.get(&longest).copied().unwrap_or(by_count[0].0);
     let unit = if is_ascii { "bytes" } else { "chars" };
     let same = match lengths.len() {
-        1 => Note::seen(format!("{} are {longest} long, and no delimiter fits", of(usual, records))),
+        1 => Note::seen(format!(
+            "{} are {longest} long, and no delimiter fits",
+            of(usual, records)
+        )),
         few => Note::seen(format!(
             "{} are {longest} long, the others shorter ({} lengths); no delimiter fits",
             of(usual, records),
@@ -91,14 +106,31 @@ pub fn find(text: &[u8], whole: bool, choice: Option<&Choice>) -> Option<Found> 
         counted(layout.len() as u64, "field")
     ));
     if empty > 0 {
-        format.push(Setting::new("skip_lines", empty as i64, Note::seen(format!("{} before the first record", counted(empty as u64, "empty line")))));
+        format.push(Setting::new(
+            "skip_lines",
+            empty as i64,
+            Note::seen(format!(
+                "{} before the first record",
+                counted(empty as u64, "empty line")
+            )),
+        ));
     }
     format.push(Setting::new("layout", entries, note));
-    format.push(Setting::new("start_from", 1, Note::seen("the first position is 1")));
-    format.push(Setting::new("unit", unit, Note::seen(match is_ascii {
-        true => "every character is one byte",
-        false => "some characters are longer than one byte, and the fields line up by characters",
-    })));
+    format.push(Setting::new(
+        "start_from",
+        1,
+        Note::seen("the first position is 1"),
+    ));
+    format.push(Setting::new(
+        "unit",
+        unit,
+        Note::seen(match is_ascii {
+            true => "every character is one byte",
+            false => {
+                "some characters are longer than one byte, and the fields line up by characters"
+            }
+        }),
+    ));
     if lengths.len() > 1 {
         let note = Note::seen(format!("{} end early", of(records - usual, records)));
         format.push(Setting::new("short_rows", "pad", note));
@@ -119,7 +151,9 @@ pub fn find(text: &[u8], whole: bool, choice: Option<&Choice>) -> Option<Found> 
 fn is_delimited(lines: &[&[u8]], choice: &Choice) -> bool {
     let delimiter = choice.syntax.delimiter;
     let long = |line: &&&[u8]| line.len() >= 20;
-    let of_one_length = lines.len() >= 10 && lines.iter().filter(long).count() == lines.len() && lines.windows(2).all(|pair| pair[0].len() == pair[1].len());
+    let of_one_length = lines.len() >= 10
+        && lines.iter().filter(long).count() == lines.len()
+        && lines.windows(2).all(|pair| pair[0].len() == pair[1].len());
     if of_one_length {
         // Commas in a text move from line to line while its field stays where it is.
         let places = |line: &[u8]| -> Vec<usize> { memchr::memchr_iter(delimiter, line).collect() };
@@ -188,7 +222,11 @@ fn layout(positions: &[Position], lines: u64) -> Vec<(usize, usize)> {
         starts.remove(1);
     }
     let ends = starts.iter().skip(1).copied().chain([positions.len()]);
-    starts.iter().zip(ends).map(|(start, end)| (*start, end - start)).collect()
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| (*start, end - start))
+        .collect()
 }
 
 /// A field without the blanks around it.
@@ -196,10 +234,17 @@ fn cut(line: &[u8], (start, length): (usize, usize), is_ascii: bool) -> Vec<u8> 
     match is_ascii {
         true => {
             let end = line.len().min(start + length);
-            line.get(start..end).unwrap_or_default().trim_ascii().to_vec()
+            line.get(start..end)
+                .unwrap_or_default()
+                .trim_ascii()
+                .to_vec()
         }
         false => {
-            let text: String = String::from_utf8_lossy(line).chars().skip(start).take(length).collect();
+            let text: String = String::from_utf8_lossy(line)
+                .chars()
+                .skip(start)
+                .take(length)
+                .collect();
             text.trim().as_bytes().to_vec()
         }
     }

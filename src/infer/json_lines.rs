@@ -16,8 +16,15 @@ type Object = BTreeMap<String, Value>;
 /// Says whether the first lines are objects.
 pub fn is_json_lines(text: &[u8], whole: bool) -> bool {
     let (head, _) = records::head(text, whole, 4 << 20);
-    let lines: Vec<&[u8]> = records::lines(head).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).take(FIRST_LINES).collect();
-    let objects = lines.iter().filter(|line| line.starts_with(b"{") && object(line).is_some()).count();
+    let lines: Vec<&[u8]> = records::lines(head)
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .take(FIRST_LINES)
+        .collect();
+    let objects = lines
+        .iter()
+        .filter(|line| line.starts_with(b"{") && object(line).is_some())
+        .count();
     objects > 0 && objects * 10 >= lines.len() * 8
 }
 
@@ -28,7 +35,11 @@ fn object(line: &[u8]) -> Option<Object> {
 /// Looks at every object.
 pub fn find(text: &[u8], whole: bool) -> Found {
     let text = records::whole_lines(text, whole);
-    let lines = || records::lines(text).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let lines = || {
+        records::lines(text)
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+    };
     let mut keys: Vec<String> = Vec::new();
     let mut place: BTreeMap<String, usize> = BTreeMap::new();
     let (mut records, mut broken) = (0, 0);
@@ -63,7 +74,11 @@ pub fn find(text: &[u8], whole: bool) -> Found {
             .collect();
         table.observe(&cells);
     }
-    let note = Note::seen(format!("{} are objects of JSON, with {} in all", of(records - broken, records), counted(keys.len() as u64, "key")));
+    let note = Note::seen(format!(
+        "{} are objects of JSON, with {} in all",
+        of(records - broken, records),
+        counted(keys.len() as u64, "key")
+    ));
     Found {
         kind: "json_lines",
         records,
@@ -89,7 +104,10 @@ fn in_order(line: &[u8]) -> Option<Vec<String>> {
                 fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     f.write_str("an object")
                 }
-                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<Keys, A::Error> {
                     let mut keys = Vec::new();
                     while let Some((key, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
                         keys.push(key);
@@ -116,5 +134,9 @@ fn scalar(value: &Value) -> Option<(Vec<u8>, Form)> {
 /// A key as a path leads to it: one that holds what a path is cut at stands in brackets.
 fn path(key: &str) -> String {
     let plain = !key.is_empty() && !key.contains(['.', '[', ']', '"']);
-    if plain { key.to_owned() } else { format!("[{}]", Value::from(key)) }
+    if plain {
+        key.to_owned()
+    } else {
+        format!("[{}]", Value::from(key))
+    }
 }

@@ -43,14 +43,22 @@ impl Keys {
                 let hash = value.map(|_| one.finish());
                 enter(slot, hash);
             }
-            if let Some(slot) = index.checked_sub(1).and_then(|index| self.together.get_mut(index)) {
+            if let Some(slot) = index
+                .checked_sub(1)
+                .and_then(|index| self.together.get_mut(index))
+            {
                 enter(slot, whole.then(|| all.finish()));
             }
         }
     }
 
     /// The names of the key's columns, and what speaks for them.
-    pub fn propose(&self, columns: &[ProposedColumn], rows: u64, whole: bool) -> (Vec<String>, Vec<Note>) {
+    pub fn propose(
+        &self,
+        columns: &[ProposedColumn],
+        rows: u64,
+        whole: bool,
+    ) -> (Vec<String>, Vec<Note>) {
         let can = |index: usize| {
             columns.get(index).is_some_and(|column| {
                 ["text", "integer", "bigint", "uuid", "date"]
@@ -58,7 +66,9 @@ impl Keys {
                     .any(|start| column.sql_type == *start)
             })
         };
-        let alone = |index: &usize| self.alone[*index].is_some() && can(*index) && columns[*index].sql_type != "date";
+        let alone = |index: &usize| {
+            self.alone[*index].is_some() && can(*index) && columns[*index].sql_type != "date"
+        };
         let front = (0..self.alone.len().min(3)).find(alone);
         let together = (0..self.together.len())
             .find(|last| self.together[*last].is_some() && (0..last + 2).all(can))
@@ -66,7 +76,10 @@ impl Keys {
         let other = (0..self.alone.len()).find(alone);
         let key: Vec<String> = match (front, together, other) {
             (Some(index), _, _) | (None, None, Some(index)) => vec![columns[index].name.clone()],
-            (None, Some(count), _) => columns[..count].iter().map(|column| column.name.clone()).collect(),
+            (None, Some(count), _) => columns[..count]
+                .iter()
+                .map(|column| column.name.clone())
+                .collect(),
             (None, None, None) => Vec::new(),
         };
         if key.is_empty() || rows < 2 {

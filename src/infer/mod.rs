@@ -16,6 +16,7 @@ mod dialect;
 mod edges;
 mod encoding;
 mod fixed_width;
+mod header;
 mod json_lines;
 mod key;
 mod moment;
@@ -25,10 +26,11 @@ mod records;
 mod schema_file;
 mod shape;
 mod source_file;
-mod xlsx;
-mod xml;
+mod syntax_keys;
 #[cfg(test)]
 mod tests;
+mod xlsx;
+mod xml;
 
 pub use column::ColumnType;
 pub use container::Container;
@@ -163,7 +165,10 @@ pub fn propose(sample: &Sample) -> Result<Proposal> {
         .zip(&found.table.columns)
         .map(|(name, seen)| column::propose(name, seen, found.empty_is_null))
         .collect();
-    let (key, key_notes) = found.table.keys.propose(&columns, found.table.rows, sample.whole);
+    let (key, key_notes) = found
+        .table
+        .keys
+        .propose(&columns, found.table.rows, sample.whole);
     Ok(Proposal {
         containers: sample.containers.clone(),
         member: sample.member.clone(),
@@ -211,10 +216,9 @@ fn find(sample: &Sample) -> Result<Found> {
             .iter()
             .position(|setting| setting.key != "kind")
             .unwrap_or(found.format.len());
-        found.format.insert(
-            at,
-            Setting::new("encoding", decoded.label, decoded.note),
-        );
+        found
+            .format
+            .insert(at, Setting::new("encoding", decoded.label, decoded.note));
     }
     Ok(found)
 }

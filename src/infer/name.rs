@@ -38,13 +38,20 @@ pub fn of_header(header: &[String]) -> Vec<Name> {
         let mut notes = Vec::new();
         let column = free(&identifier(&folded, place), &mut taken);
         let from = if folded.is_empty() {
-            notes.push(Note::seen(format!("the header has no name for field {place}")));
+            notes.push(Note::seen(format!(
+                "the header has no name for field {place}"
+            )));
             Some(format!("#{place}"))
         } else if repeats[name.as_str()] > 1 {
-            notes.push(Note::seen(format!("the header has this name {} times", repeats[name.as_str()])));
+            notes.push(Note::seen(format!(
+                "the header has this name {} times",
+                repeats[name.as_str()]
+            )));
             Some(format!("{name}#{seen}"))
         } else if folds[&folded] > 1 {
-            notes.push(Note::seen("other names in the header differ only in case or signs"));
+            notes.push(Note::seen(
+                "other names in the header differ only in case or signs",
+            ));
             Some(name.clone())
         } else {
             (column != folded).then(|| name.clone())
@@ -63,7 +70,10 @@ pub fn of_header(header: &[String]) -> Vec<Name> {
 pub fn of_paths(paths: &[String]) -> Vec<Name> {
     let mut taken = BTreeSet::new();
     let name = |(index, path): (usize, &String)| {
-        let column = free(&identifier(&fold(&split_words(path)), index + 1), &mut taken);
+        let column = free(
+            &identifier(&fold(&split_words(path)), index + 1),
+            &mut taken,
+        );
         let from = (column != *path).then(|| path.clone());
         Name {
             column,
@@ -139,8 +149,15 @@ fn split_words(path: &str) -> String {
 
 /// A name for a dataset or a table from the name of a file: without folders, endings and dates.
 pub fn of_file(file: &str) -> String {
-    let base = file.trim_end_matches('/').rsplit('/').next().unwrap_or(file);
-    let stem = base.split('.').find(|part| !part.is_empty()).unwrap_or(base);
+    let base = file
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(file);
+    let stem = base
+        .split('.')
+        .find(|part| !part.is_empty())
+        .unwrap_or(base);
     let ascii: String = fold(stem)
         .chars()
         .map(|c| if c.is_ascii() { c } else { '_' })

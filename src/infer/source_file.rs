@@ -24,34 +24,74 @@ const LINE: usize = 100;
 /// The text of `sources/<dataset>/<table>.toml`.
 pub fn source_file(proposal: &Proposal, subject: &Subject) -> String {
     let mut out = String::new();
-    comment(&mut out, &format!("Proposed from `{}`: {}.", subject.key, looked_at(proposal)));
-    comment(&mut out, "Each key has its evidence above it. What is marked `guessed:` the file cannot show: check it.");
+    comment(
+        &mut out,
+        &format!("Proposed from `{}`: {}.", subject.key, looked_at(proposal)),
+    );
+    comment(
+        &mut out,
+        "Each key has its evidence above it. What is marked `guessed:` the file cannot show: check it.",
+    );
     for note in &proposal.notes {
         line(&mut out, note);
     }
     if !proposal.containers.is_empty() {
-        let layers: Vec<String> = proposal.containers.iter().map(ToString::to_string).collect();
-        let inside = proposal.member.as_ref().map(|_| ", one file in the archive").unwrap_or_default();
-        comment(&mut out, &format!("Packed as {}{inside}: found by the content, there is nothing to declare.", layers.join(" of ")));
+        let layers: Vec<String> = proposal
+            .containers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let inside = proposal
+            .member
+            .as_ref()
+            .map(|_| ", one file in the archive")
+            .unwrap_or_default();
+        comment(
+            &mut out,
+            &format!(
+                "Packed as {}{inside}: found by the content, there is nothing to declare.",
+                layers.join(" of ")
+            ),
+        );
     }
     assign(&mut out, "table", &subject.table.into());
     if subject.matched > 1 {
-        line(&mut out, &Note::guessed(format!("{} are called alike; this one was looked at", counted(subject.matched as u64, "file"))));
+        line(
+            &mut out,
+            &Note::guessed(format!(
+                "{} are called alike; this one was looked at",
+                counted(subject.matched as u64, "file")
+            )),
+        );
     }
     assign(&mut out, "files", &subject.files.into());
     out += "\n[format]\n";
     for setting in &proposal.format {
         write_setting(&mut out, setting);
     }
-    let ruled: Vec<&ProposedColumn> = proposal.columns.iter().filter(|column| column.from.is_some() || !column.rules.is_empty()).collect();
+    let ruled: Vec<&ProposedColumn> = proposal
+        .columns
+        .iter()
+        .filter(|column| column.from.is_some() || !column.rules.is_empty())
+        .collect();
     if !ruled.is_empty() {
         out += "\n[columns]\n";
         for column in ruled {
             write_column(&mut out, column);
         }
     }
-    if proposal.rejected > 0 {
+    let is_empty = proposal.rejected >= proposal.records;
+    if is_empty || proposal.rejected > 0 {
         out += "\n[expect]\n";
+    }
+    if is_empty {
+        comment(
+            &mut out,
+            "no record that loads was seen, and a table without rows is published only if that is expected",
+        );
+        out += "rows = { min = 0 }\n";
+    }
+    if proposal.rejected > 0 {
         comment(
             &mut out,
             &format!(
@@ -61,7 +101,10 @@ pub fn source_file(proposal: &Proposal, subject: &Subject) -> String {
         );
         let most = match proposal.whole {
             true => proposal.rejected.to_string(),
-            false => format!("\"{:.2}%\"", (proposal.rejected as f64 * 200.0 / proposal.records.max(1) as f64).max(0.01)),
+            false => format!(
+                "\"{:.2}%\"",
+                (proposal.rejected as f64 * 200.0 / proposal.records.max(1) as f64).max(0.01)
+            ),
         };
         let _ = writeln!(out, "rejects = {{ max = {most} }}");
     }
@@ -83,8 +126,16 @@ pub fn dataset_file(from: &str) -> String {
 
 /// `all of it, 4,515,603 bytes, 21,478 records`.
 pub(super) fn looked_at(proposal: &Proposal) -> String {
-    let part = if proposal.whole { "all of it" } else { "its start" };
-    format!("{part} was looked at, {}, {}", counted(proposal.bytes, "byte"), counted(proposal.records, "record"))
+    let part = if proposal.whole {
+        "all of it"
+    } else {
+        "its start"
+    };
+    format!(
+        "{part} was looked at, {}, {}",
+        counted(proposal.bytes, "byte"),
+        counted(proposal.records, "record")
+    )
 }
 
 fn write_setting(out: &mut String, setting: &Setting) {
@@ -141,7 +192,9 @@ fn text(text: &str) -> String {
 }
 
 fn key(name: &str) -> String {
-    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let bare = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if bare { name.to_owned() } else { text(name) }
 }
 
@@ -152,7 +205,10 @@ fn line(out: &mut String, note: &Note) {
 
 /// Control characters could end the comment.
 fn comment(out: &mut String, text: &str) {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let _ = writeln!(out, "# {text}");
 }
 
@@ -160,7 +216,15 @@ fn comment(out: &mut String, text: &str) {
 pub(super) fn guesses(proposal: &Proposal) -> String {
     let count = |notes: &[Note]| notes.iter().filter(|note| note.guessed).count();
     let all = count(&proposal.notes)
-        + proposal.format.iter().map(|setting| count(&setting.notes)).sum::<usize>()
-        + proposal.columns.iter().map(|column| count(&column.notes)).sum::<usize>();
+        + proposal
+            .format
+            .iter()
+            .map(|setting| count(&setting.notes))
+            .sum::<usize>()
+        + proposal
+            .columns
+            .iter()
+            .map(|column| count(&column.notes))
+            .sum::<usize>();
     grouped(all as u64)
 }

@@ -8,14 +8,16 @@ pub fn look(bytes: impl AsRef<[u8]>) -> Proposal {
 }
 
 fn sample(bytes: impl AsRef<[u8]>) -> Sample {
-    container::unpack(bytes.as_ref().to_vec(), true).unwrap()
+    container::unpack(bytes.as_ref().to_vec(), true, None).unwrap()
 }
 
 /// The value of a key of `[format]` as TOML; empty where the key is not proposed.
 #[track_caller]
 pub fn key(proposal: &Proposal, key: &str) -> String {
     let found = proposal.format.iter().find(|setting| setting.key == key);
-    found.map(|setting| setting.value.to_string()).unwrap_or_default()
+    found
+        .map(|setting| setting.value.to_string())
+        .unwrap_or_default()
 }
 
 /// `name type` of each column.
@@ -27,13 +29,25 @@ pub fn types(proposal: &Proposal) -> Vec<String> {
 /// The rules of a column, as in TOML.
 #[track_caller]
 fn rules(proposal: &Proposal, name: &str) -> String {
-    let column = proposal.columns.iter().find(|column| column.name == name).unwrap();
-    let rules: Vec<String> = column.rules.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let column = proposal
+        .columns
+        .iter()
+        .find(|column| column.name == name)
+        .unwrap();
+    let rules: Vec<String> = column
+        .rules
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
     rules.join(", ")
 }
 
 fn is_guessed(proposal: &Proposal, key: &str) -> bool {
-    let found = proposal.format.iter().find(|setting| setting.key == key).unwrap();
+    let found = proposal
+        .format
+        .iter()
+        .find(|setting| setting.key == key)
+        .unwrap();
     found.notes.iter().any(|note| note.guessed)
 }
 
@@ -49,7 +63,11 @@ fn column(values: &[&str]) -> Proposal {
 #[track_caller]
 fn column_is(values: &[&str], sql: &str, with: &str) {
     let proposal = column(values);
-    assert_eq!(proposal.columns[0].sql_type, sql, "{values:?} {:?}", proposal.columns[0].notes);
+    assert_eq!(
+        proposal.columns[0].sql_type, sql,
+        "{values:?} {:?}",
+        proposal.columns[0].notes
+    );
     assert_eq!(rules(&proposal, "value"), with, "{values:?}");
 }
 
@@ -90,11 +108,20 @@ fn quotes_are_quotes_only_where_they_close() {
     assert_eq!(key(&data, "quote"), "\"none\"");
     assert!(!is_guessed(&data, "quote"));
     let tilde = look("~1~^~a^b~^2\n~2~^~~^3\n~3~^~\"x\"~^4\n");
-    assert_eq!((key(&tilde, "delimiter"), key(&tilde, "quote")), ("\"^\"".into(), "\"~\"".into()));
+    assert_eq!(
+        (key(&tilde, "delimiter"), key(&tilde, "quote")),
+        ("\"^\"".into(), "\"~\"".into())
+    );
     assert_eq!(tilde.columns.len(), 3);
     let escaped = look("a;1\n\"say \\\"x\\\"\";2\n\"\\\"y\\\" z\";3\n");
-    assert_eq!((key(&escaped, "escape"), escaped.rejected), ("\"backslash\"".into(), 0));
-    let late = format!("id\tname\n{}70000\t\"inch\n", "1\tplain text that fills\n".repeat(9000));
+    assert_eq!(
+        (key(&escaped, "escape"), escaped.rejected),
+        ("\"backslash\"".into(), 0)
+    );
+    let late = format!(
+        "id\tname\n{}70000\t\"inch\n",
+        "1\tplain text that fills\n".repeat(9000)
+    );
     assert_eq!(key(&look(late), "quote"), "\"none\"");
 }
 
@@ -112,8 +139,14 @@ fn a_header_is_what_the_columns_below_it_do_not_hold() {
     let header = |text: &str| key(&look(text), "header");
     assert_eq!(header("id,day\n1,2026-01-01\n2,2026-01-02\n"), "true");
     assert_eq!(header("1,2026-01-01\n2,2026-01-02\n"), "false");
-    assert_eq!(header("AD|Andorra\nAE|Emirates\nAF|Afghanistan\nAG|Antigua\n"), "false");
-    assert_eq!(header("code|name\nAE|Emirates\nAF|Afghanistan\nAG|Antigua\n"), "true");
+    assert_eq!(
+        header("AD|Andorra\nAE|Emirates\nAF|Afghanistan\nAG|Antigua\n"),
+        "false"
+    );
+    assert_eq!(
+        header("code|name\nAE|Emirates\nAF|Afghanistan\nAG|Antigua\n"),
+        "true"
+    );
     assert_eq!(header("state,2019,2020\nMA,1,2\nMO,3,4\nNH,5,6\n"), "true");
     let guessed = look("first,last\nJohn,Doe\nJane,Roe\n");
     assert_eq!(key(&guessed, "header"), "true");
@@ -126,35 +159,65 @@ fn a_header_is_what_the_columns_below_it_do_not_hold() {
 
 #[test]
 fn lines_before_and_behind_the_records_are_no_records() {
-    let rows: String = (1..=30).map(|row| format!("{row}\tname {row}\t{row}.5\n")).collect();
-    let proposal = look(format!("PRICES OF 2026\nin dollars\nid\tname\tprice\n{rows}\nNotes: none\n"));
-    assert_eq!((key(&proposal, "skip_lines"), key(&proposal, "footer")), ("2".into(), "1".into()));
+    let rows: String = (1..=30)
+        .map(|row| format!("{row}\tname {row}\t{row}.5\n"))
+        .collect();
+    let proposal = look(format!(
+        "PRICES OF 2026\nin dollars\nid\tname\tprice\n{rows}\nNotes: none\n"
+    ));
+    assert_eq!(
+        (key(&proposal, "skip_lines"), key(&proposal, "footer")),
+        ("2".into(), "1".into())
+    );
     assert_eq!((proposal.records, proposal.rejected), (30, 0));
     let total = look(format!("id\tname\tprice\n{rows}Total\t\t15.5\n"));
-    assert_eq!((key(&total, "footer"), total.columns[0].sql_type.as_str()), ("1".into(), "integer"));
+    assert_eq!(
+        (key(&total, "footer"), total.columns[0].sql_type.as_str()),
+        ("1".into(), "integer")
+    );
     // As many columns as the records have, behind an empty line.
     let notes = look(format!("id\tname\tprice\n{rows}\r\n\tNotes:\t\n"));
     assert_eq!((key(&notes, "footer"), notes.records), ("1".into(), 30));
     let blank = look("\n\n\nid,name\n1,a\n2,b\n");
-    assert_eq!((key(&blank, "skip_lines"), blank.records), (String::new(), 2));
+    assert_eq!(
+        (key(&blank, "skip_lines"), blank.records),
+        (String::new(), 2)
+    );
 }
 
 #[test]
 fn comments_are_lines_unlike_the_records() {
-    let proposal = look("# made by hand\n#\n# code, name\nAD\tAndorra\n# late\nAE\tEmirates\nAF\tAfghanistan\nAG\tAntigua\n");
-    assert_eq!((key(&proposal, "comment"), proposal.records), ("\"#\"".into(), 4));
+    let proposal = look(
+        "# made by hand\n#\n# code, name\nAD\tAndorra\n# late\nAE\tEmirates\nAF\tAfghanistan\nAG\tAntigua\n",
+    );
+    assert_eq!(
+        (key(&proposal, "comment"), proposal.records),
+        ("\"#\"".into(), 4)
+    );
     assert_eq!(proposal.rejected, 0);
     // A name that begins with a number sign.
     let header = look("#id,name\n1,a\n2,b\n");
-    assert_eq!((key(&header, "comment"), key(&header, "header")), (String::new(), "true".into()));
+    assert_eq!(
+        (key(&header, "comment"), key(&header, "header")),
+        (String::new(), "true".into())
+    );
 }
 
 #[test]
 fn a_delimiter_too_many_at_the_end_is_no_column() {
     let with_header = look("id|name\n1|a|\n2|b|\n");
-    assert_eq!((key(&with_header, "trailing_delimiter"), with_header.columns.len()), ("true".into(), 2));
+    assert_eq!(
+        (
+            key(&with_header, "trailing_delimiter"),
+            with_header.columns.len()
+        ),
+        ("true".into(), 2)
+    );
     let without = look("1|a|2.5|\n2|b|3.5|\n3|c|4.5|\n");
-    assert_eq!((key(&without, "trailing_delimiter"), without.columns.len()), ("true".into(), 3));
+    assert_eq!(
+        (key(&without, "trailing_delimiter"), without.columns.len()),
+        ("true".into(), 3)
+    );
     assert!(is_guessed(&without, "trailing_delimiter"));
     // A record without any value says nothing, and a last column that is sometimes filled is one.
     assert_eq!(key(&look("a,b,c\n,,,\n"), "trailing_delimiter"), "");
@@ -168,10 +231,41 @@ fn records_of_another_width_are_told_and_allowed_for() {
     let text = source_file(&proposal, &subject());
     assert!(text.contains("# 2 of 5 are rejected as they are"), "{text}");
     assert!(text.contains("rejects = { max = 2 }"), "{text}");
-    let optional: String = (1..=40).map(|row| if row % 3 == 0 { format!("{row},x\n") } else { format!("{row},x,note\n") }).collect();
+    let optional: String = (1..=40)
+        .map(|row| {
+            if row % 3 == 0 {
+                format!("{row},x\n")
+            } else {
+                format!("{row},x,note\n")
+            }
+        })
+        .collect();
     let proposal = look(format!("id,kind,remark\n{optional}"));
-    assert_eq!((key(&proposal, "short_rows"), proposal.rejected), ("\"pad\"".into(), 0));
+    assert_eq!(
+        (key(&proposal, "short_rows"), proposal.rejected),
+        ("\"pad\"".into(), 0)
+    );
     assert!(is_guessed(&proposal, "short_rows"));
+    let without_header: String = (1..=60)
+        .map(|row| {
+            if row % 3 == 0 {
+                format!("{row},x,note\n")
+            } else {
+                format!("{row},x\n")
+            }
+        })
+        .collect();
+    let proposal = look(without_header);
+    assert_eq!(
+        (
+            key(&proposal, "short_rows"),
+            proposal.columns.len(),
+            proposal.rejected
+        ),
+        ("\"pad\"".into(), 3, 0)
+    );
+    let none = look("a,b,c\n1,2\n");
+    assert!(source_file(&none, &subject()).contains("rows = { min = 0 }\n# 1 of 1 are rejected"));
 }
 
 #[test]
@@ -183,7 +277,11 @@ fn numbers_get_the_type_that_loses_nothing() {
     column_is(&["12345678901234567890", "1"], "text", "");
     column_is(&["50090443201", "50090443202"], "text", "");
     column_is(&["1e5", "2.5E-3"], "numeric", "");
-    column_is(&["$1,234.00", "($60.80)", "5"], "numeric(9,2)", "parse = \"money\"");
+    column_is(
+        &["$1,234.00", "($60.80)", "5"],
+        "numeric(9,2)",
+        "parse = \"money\"",
+    );
     column_is(&["12%", "12.5%"], "numeric(8,3)", "parse = \"percent\"");
     column_is(&["1,2", "3,4"], "text", "");
     column_is(&["  6066.835", "   880.7"], "numeric(10,3)", "");
@@ -192,7 +290,10 @@ fn numbers_get_the_type_that_loses_nothing() {
 #[test]
 fn names_tell_codes_from_numbers() {
     let proposal = look("zip_code,state_cd,count\n12345,22,1\n23456,23,2\n34567,24,3\n");
-    assert_eq!(types(&proposal), ["zip_code text", "state_cd text", "count integer"]);
+    assert_eq!(
+        types(&proposal),
+        ["zip_code text", "state_cd text", "count integer"]
+    );
 }
 
 #[test]
@@ -204,23 +305,55 @@ fn days_and_moments_are_found_by_pattern() {
     column_is(&["01/31/2026", "02/01/2026"], "date", &date("MM/DD/YYYY"));
     column_is(&["31/01/2026", "01/02/2026"], "date", &date("DD/MM/YYYY"));
     column_is(&["1/31/2026", "12/1/2026"], "date", &date("FMMM/FMDD/YYYY"));
-    column_is(&["17-MAR-1981", "01-Jan-2026"], "date", &date("DD-MON-YYYY"));
+    column_is(
+        &["17-MAR-1981", "01-Jan-2026"],
+        "date",
+        &date("DD-MON-YYYY"),
+    );
     column_is(&["31.01.2026", "01.02.2026"], "date", &date("DD.MM.YYYY"));
-    column_is(&["01/31/26", "02/01/75"], "date", &format!("{}, pivot = 50", date("MM/DD/YY")));
-    column_is(&["2026-01-31 10:00:00", "2026-01-31T10:00:00.5"], "timestamp", "");
-    column_is(&["2026-01-31 10:00:00Z", "2026-01-31T10:00:00+02"], "timestamptz", "");
-    column_is(&["01/31/2026 23:59:59", "02/01/2026 00:00:00"], "timestamp", "parse = \"timestamp\", pattern = \"MM/DD/YYYY HH24:MI:SS\"");
+    column_is(
+        &["01/31/26", "02/01/75"],
+        "date",
+        &format!("{}, pivot = 50", date("MM/DD/YY")),
+    );
+    column_is(
+        &["2026-01-31 10:00:00", "2026-01-31T10:00:00.5"],
+        "timestamp",
+        "",
+    );
+    column_is(
+        &["2026-01-31 10:00:00Z", "2026-01-31T10:00:00+02"],
+        "timestamptz",
+        "",
+    );
+    column_is(
+        &["01/31/2026 23:59:59", "02/01/2026 00:00:00"],
+        "timestamp",
+        "parse = \"timestamp\", pattern = \"MM/DD/YYYY HH24:MI:SS\"",
+    );
     column_is(&["10:00", "23:59"], "time", "");
     let open = column(&["01/02/2026", "03/04/2026"]);
-    assert!(open.columns[0].notes.iter().any(|note| note.guessed), "{:?}", open.columns[0].notes);
+    assert!(
+        open.columns[0].notes.iter().any(|note| note.guessed),
+        "{:?}",
+        open.columns[0].notes
+    );
 }
 
 #[test]
 fn words_for_no_value_are_nulls_in_columns_of_other_types_only() {
-    column_is(&["1", ".", "2", "NA"], "integer", "null = [\"\", \".\", \"NA\"]");
+    column_is(
+        &["1", ".", "2", "NA"],
+        "integer",
+        "null = [\"\", \".\", \"NA\"]",
+    );
     column_is(&["1", " ", "2"], "integer", "null = [\"\", \" \"]");
     column_is(&["1", " ", "  ", "   ", "2"], "integer", "trim = true");
-    column_is(&["20260131", "00000000"], "date", "null = [\"\", \"00000000\"]");
+    column_is(
+        &["20260131", "00000000"],
+        "date",
+        "null = [\"\", \"00000000\"]",
+    );
     column_is(&["x", "NA", "NULL"], "text", "");
     column_is(&["x", "\\N"], "text", "null = [\"\", '\\N']");
     column_is(&["", ""], "text", "");
@@ -239,7 +372,13 @@ fn booleans_need_both_words() {
 fn encodings_are_told_by_their_bytes() {
     let label = |bytes: &[u8]| key(&look(bytes), "encoding").trim_matches('"').to_owned();
     let utf16 = |text: &str, little: bool| -> Vec<u8> {
-        let unit = |unit: u16| if little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+        let unit = |unit: u16| {
+            if little {
+                unit.to_le_bytes()
+            } else {
+                unit.to_be_bytes()
+            }
+        };
         text.encode_utf16().flat_map(unit).collect()
     };
     assert_eq!(label(b"\xEF\xBB\xBFa,b\n1,2\n"), "utf-8");
@@ -247,13 +386,19 @@ fn encodings_are_told_by_their_bytes() {
     assert_eq!(label(b"a,b\n1,\x93x\x94\n"), "windows-1252");
     assert_eq!(label(b"a,b\n1,\xE9t\xE9\n2,\x81\n"), "iso-8859-1");
     let open = look(b"a,b\n1,\xE9t\xE9\n");
-    assert_eq!((key(&open, "encoding"), is_guessed(&open, "encoding")), ("\"windows-1252\"".into(), true));
+    assert_eq!(
+        (key(&open, "encoding"), is_guessed(&open, "encoding")),
+        ("\"windows-1252\"".into(), true)
+    );
     assert_eq!(label(&utf16("\u{feff}a,b\n1,2\n3,4\n", true)), "utf-16");
     assert_eq!(label(&utf16("\u{feff}a,b\n1,2\n3,4\n", false)), "utf-16");
     assert_eq!(label(&utf16("id,name\n1,x\n2,y\n", true)), "utf-16le");
     assert_eq!(label(&utf16("id,name\n1,x\n2,y\n", false)), "utf-16be");
     let japanese = "番号,名前\n1,東京タワー\n2,ひらがな\n3,カタカナ\n";
-    assert_eq!(label(&encoding_rs::SHIFT_JIS.encode(japanese).0), "shift_jis");
+    assert_eq!(
+        label(&encoding_rs::SHIFT_JIS.encode(japanese).0),
+        "shift_jis"
+    );
     let chinese = "编号,名称\n1,北京市海淀区中关村\n2,上海浦东新区\n3,广州天河\n";
     assert_eq!(label(&encoding_rs::GBK.encode(chinese).0), "gbk");
     // One broken byte makes no other encoding of it, but a reject.
@@ -261,15 +406,25 @@ fn encodings_are_told_by_their_bytes() {
     broken.extend("1,é\n".repeat(50).bytes());
     broken.extend(b"2,\xFF\n");
     let proposal = look(&broken);
-    assert_eq!((key(&proposal, "encoding"), proposal.rejected), ("\"utf-8\"".into(), 1));
+    assert_eq!(
+        (key(&proposal, "encoding"), proposal.rejected),
+        ("\"utf-8\"".into(), 1)
+    );
 }
 
 #[test]
 fn names_become_identifiers_that_lead_back_to_the_header() {
     let long = "x".repeat(80);
-    let proposal = look(format!("Unit Cost,a,a,,order,2019,{long},ID,id\n1,2,3,4,5,6,7,8,9\n"));
-    let found: Vec<(String, Option<String>)> = proposal.columns.iter().map(|column| (column.name.clone(), column.from.clone())).collect();
-    let from = |name: &str, from: &str| (name.to_owned(), (!from.is_empty()).then(|| from.to_owned()));
+    let proposal = look(format!(
+        "Unit Cost,a,a,,order,2019,{long},ID,id\n1,2,3,4,5,6,7,8,9\n"
+    ));
+    let found: Vec<(String, Option<String>)> = proposal
+        .columns
+        .iter()
+        .map(|column| (column.name.clone(), column.from.clone()))
+        .collect();
+    let from =
+        |name: &str, from: &str| (name.to_owned(), (!from.is_empty()).then(|| from.to_owned()));
     assert_eq!(
         found,
         [
@@ -288,10 +443,14 @@ fn names_become_identifiers_that_lead_back_to_the_header() {
 
 #[test]
 fn keys_are_columns_that_tell_records_apart() {
-    let rows: String = (1..=40).map(|row| format!("{},{},{row}\n", row / 10, row % 10)).collect();
+    let rows: String = (1..=40)
+        .map(|row| format!("{},{},{row}\n", row / 10, row % 10))
+        .collect();
     let together = look(format!("shelf,place,weight_g\n{rows}"));
     assert_eq!(together.key, ["weight_g"]);
-    let rows: String = (0..40).map(|row| format!("{},{},{}\n", row / 10, row % 10, row % 7)).collect();
+    let rows: String = (0..40)
+        .map(|row| format!("{},{},{}\n", row / 10, row % 10, row % 7))
+        .collect();
     let together = look(format!("shelf,place,n\n{rows}"));
     assert_eq!(together.key, ["shelf", "place"]);
     let sql = schema_file(&together, &subject(), true);
@@ -313,27 +472,63 @@ fn fixed_width_is_seen_and_its_layout_is_a_guess() {
     assert_eq!(proposal.kind, "fixed_width");
     assert!(is_guessed(&proposal, "layout"));
     assert_eq!(proposal.columns[0].sql_type, "text");
-    assert!(key(&proposal, "layout").contains("start = 1"), "{}", key(&proposal, "layout"));
+    assert!(
+        key(&proposal, "layout").contains("start = 1"),
+        "{}",
+        key(&proposal, "layout")
+    );
     let cut = format!("{text}{:05} short\n", 31);
     assert_eq!(key(&look(cut), "short_rows"), "\"pad\"");
 }
 
 #[test]
 fn json_lines_give_a_column_for_each_key() {
-    let proposal = look("{\"claimId\":\"007\",\"paid\":1.50,\"lines\":[{\"n\":1}],\"day\":\"2026-01-31\"}\n{\"claimId\":\"008\",\"paid\":null,\"ok\":true,\"day\":\"\"}\n");
+    let proposal = look(
+        "{\"claimId\":\"007\",\"paid\":1.50,\"lines\":[{\"n\":1}],\"day\":\"2026-01-31\"}\n{\"claimId\":\"008\",\"paid\":null,\"ok\":true,\"day\":\"\"}\n",
+    );
     assert_eq!(proposal.kind, "json_lines");
-    assert_eq!(types(&proposal), ["claim_id text", "paid numeric(5,1)", "lines jsonb", "day date", "ok boolean"]);
+    assert_eq!(
+        types(&proposal),
+        [
+            "claim_id text",
+            "paid numeric(5,1)",
+            "lines jsonb",
+            "day date",
+            "ok boolean"
+        ]
+    );
     assert_eq!(proposal.columns[0].from.as_deref(), Some("claimId"));
     assert_eq!(rules(&proposal, "day"), "null = [\"\"]");
 }
 
 #[test]
 fn repeated_elements_of_xml_are_rows() {
-    let proposal = look("<?xml version=\"1.0\"?><list made=\"x\"><info>a</info><drug id=\"1\"><name>A &amp; B</name><cost unit=\"usd\">1.5</cost></drug><drug id=\"2\"><name>C</name><alias>d</alias><alias>e</alias></drug></list>");
-    assert_eq!((proposal.kind, key(&proposal, "rows")), ("xml", "\"/list/drug\"".into()));
-    assert_eq!(types(&proposal), ["id integer", "name text", "cost_unit text", "cost numeric(5,1)", "alias text[]"]);
-    let froms: Vec<Option<&str>> = proposal.columns.iter().map(|column| column.from.as_deref()).collect();
-    assert_eq!(froms, [Some("@id"), None, Some("cost/@unit"), None, Some("alias[]")]);
+    let proposal = look(
+        "<?xml version=\"1.0\"?><list made=\"x\"><info>a</info><drug id=\"1\"><name>A &amp; B</name><cost unit=\"usd\">1.5</cost></drug><drug id=\"2\"><name>C</name><alias>d</alias><alias>e</alias></drug></list>",
+    );
+    assert_eq!(
+        (proposal.kind, key(&proposal, "rows")),
+        ("xml", "\"/list/drug\"".into())
+    );
+    assert_eq!(
+        types(&proposal),
+        [
+            "id integer",
+            "name text",
+            "cost_unit text",
+            "cost numeric(5,1)",
+            "alias text[]"
+        ]
+    );
+    let froms: Vec<Option<&str>> = proposal
+        .columns
+        .iter()
+        .map(|column| column.from.as_deref())
+        .collect();
+    assert_eq!(
+        froms,
+        [Some("@id"), None, Some("cost/@unit"), None, Some("alias[]")]
+    );
 }
 
 #[test]
@@ -347,7 +542,8 @@ fn containers_are_taken_off_by_content() {
     fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         for (name, bytes) in members {
-            out.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            out.start_file(*name, zip::write::SimpleFileOptions::default())
+                .unwrap();
             out.write_all(bytes).unwrap();
         }
         out.finish().unwrap().into_inner()
@@ -355,21 +551,44 @@ fn containers_are_taken_off_by_content() {
     let two = [gzip(b"id,name\n1,a\n"), gzip(b"2,b\n")].concat();
     for (bytes, containers) in [
         (two, vec![Container::Gzip]),
-        (zstd::encode_all(&text[..], 1).unwrap(), vec![Container::Zstd]),
-        (zip(&[("__MACOSX/._a.csv", b"x"), ("a.csv", text)]), vec![Container::Zip]),
-        (gzip(&zip(&[("a.csv", text)])), vec![Container::Gzip, Container::Zip]),
+        (
+            zstd::encode_all(&text[..], 1).unwrap(),
+            vec![Container::Zstd],
+        ),
+        (
+            zip(&[("__MACOSX/._a.csv", b"x"), ("a.csv", text)]),
+            vec![Container::Zip],
+        ),
+        (
+            gzip(&zip(&[("a.csv", text)])),
+            vec![Container::Gzip, Container::Zip],
+        ),
     ] {
         let proposal = look(bytes);
-        assert_eq!((proposal.records, &proposal.containers), (2, &containers), "{containers:?}");
+        assert_eq!(
+            (proposal.records, &proposal.containers),
+            (2, &containers),
+            "{containers:?}"
+        );
     }
     let several = zip(&[("a.csv", b"a\n"), ("b.csv", b"b\n")]);
-    let error = container::unpack(several, true).unwrap_err().to_string();
+    let wanted = glob::Pattern::new("b.*").unwrap();
+    let second = container::unpack(several.clone(), true, Some(&wanted)).unwrap();
+    assert_eq!(
+        (second.member.as_deref(), second.bytes.as_slice()),
+        (Some("b.csv"), &b"b\n"[..])
+    );
+    let error = container::unpack(several, true, None)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("2 files: `a.csv`, `b.csv`"), "{error}");
 }
 
 #[test]
 fn only_the_start_of_a_file_gives_shares_and_no_key() {
-    let rows: String = (1..=100).map(|row| format!("{row},{}\n", row % 3)).collect();
+    let rows: String = (1..=100)
+        .map(|row| format!("{row},{}\n", row % 3))
+        .collect();
     let sample = Sample {
         containers: Vec::new(),
         member: None,
@@ -396,7 +615,9 @@ fn an_empty_file_is_no_table() {
 fn no_value_is_ever_written() {
     let text = "name,born,code\nSecretperson,17-MAR-1981,00417\nOtherperson,18-MAR-1982,00418\n";
     let proposal = look(text);
-    let written = source_file(&proposal, &subject()) + &schema_file(&proposal, &subject(), true) + &serde_json::to_string(&proposal).unwrap();
+    let written = source_file(&proposal, &subject())
+        + &schema_file(&proposal, &subject(), true)
+        + &serde_json::to_string(&proposal).unwrap();
     for value in ["Secretperson", "Otherperson", "1981", "00417", "00418"] {
         assert!(!written.contains(value), "{value} in {written}");
     }

@@ -16,11 +16,16 @@ pub fn find(bytes: &[u8], whole: bool) -> Result<Found> {
     use anyhow::{Context, bail, ensure};
     use calamine::{Data, Range, Reader, Xlsx};
 
-    ensure!(whole, "the workbook is too long to be looked at: its directory stands at its end");
+    ensure!(
+        whole,
+        "the workbook is too long to be looked at: its directory stands at its end"
+    );
     let mut book: Xlsx<_> = Xlsx::new(std::io::Cursor::new(bytes)).context("read the workbook")?;
     let mut sheets: Vec<(String, Range<Data>)> = Vec::new();
     for sheet in book.sheet_names() {
-        let range = book.worksheet_range(&sheet).context("read a sheet of the workbook")?;
+        let range = book
+            .worksheet_range(&sheet)
+            .context("read a sheet of the workbook")?;
         if !range.is_empty() {
             sheets.push((sheet, range));
         }
@@ -29,11 +34,22 @@ pub fn find(bytes: &[u8], whole: bool) -> Result<Found> {
     let Some((sheet, range)) = sheets.into_iter().max_by_key(|(_, range)| range.height()) else {
         bail!("no sheet of the workbook holds anything");
     };
-    let mut rows = range.rows().filter(|row| row.iter().any(|cell| *cell != Data::Empty));
-    let header: Vec<String> = rows.next().unwrap_or_default().iter().map(spell::cell).map(Option::unwrap_or_default).collect();
+    let mut rows = range
+        .rows()
+        .filter(|row| row.iter().any(|cell| *cell != Data::Empty));
+    let header: Vec<String> = rows
+        .next()
+        .unwrap_or_default()
+        .iter()
+        .map(spell::cell)
+        .map(Option::unwrap_or_default)
+        .collect();
     let mut table = Table::new(header.len());
     for row in rows {
-        let texts: Vec<(Option<String>, Form)> = row.iter().map(|cell| (spell::cell(cell), spell::form(cell))).collect();
+        let texts: Vec<(Option<String>, Form)> = row
+            .iter()
+            .map(|cell| (spell::cell(cell), spell::form(cell)))
+            .collect();
         let cells: Vec<Cell> = texts
             .iter()
             .map(|(text, form)| Cell {
@@ -44,13 +60,27 @@ pub fn find(bytes: &[u8], whole: bool) -> Result<Found> {
         table.observe(&cells);
     }
     let records = table.rows;
-    let mut format = vec![Setting::new("kind", "xlsx", Note::seen("the file is a workbook of Excel"))];
+    let mut format = vec![Setting::new(
+        "kind",
+        "xlsx",
+        Note::seen("the file is a workbook of Excel"),
+    )];
     let note = match filled {
-        1 => Note::seen(format!("the only sheet that holds anything, {}", counted(records, "row"))),
-        several => Note::guessed(format!("of {several} sheets the one with the most rows, {}", counted(records, "row"))),
+        1 => Note::seen(format!(
+            "the only sheet that holds anything, {}",
+            counted(records, "row")
+        )),
+        several => Note::guessed(format!(
+            "of {several} sheets the one with the most rows, {}",
+            counted(records, "row")
+        )),
     };
     format.push(Setting::new("sheet", sheet, note));
-    format.push(Setting::new("header", true, Note::guessed("the first row that holds anything")));
+    format.push(Setting::new(
+        "header",
+        true,
+        Note::guessed("the first row that holds anything"),
+    ));
     Ok(Found {
         kind: "xlsx",
         records,
@@ -69,7 +99,9 @@ pub fn find(bytes: &[u8], whole: bool) -> Result<Found> {
 /// Always.
 #[cfg(not(feature = "xlsx"))]
 pub fn find(_bytes: &[u8], _whole: bool) -> Result<Found> {
-    anyhow::bail!("this is a workbook of Excel, and this program was built without the feature `xlsx`")
+    anyhow::bail!(
+        "this is a workbook of Excel, and this program was built without the feature `xlsx`"
+    )
 }
 
 #[cfg(feature = "xlsx")]

@@ -13,8 +13,15 @@ use std::collections::BTreeMap;
 /// Says whether a text is a document.
 pub fn is_document(text: &[u8]) -> bool {
     let start = text.trim_ascii_start();
-    let named = |text: &[u8]| text.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
-    start.starts_with(b"<?xml") || start.starts_with(b"<!--") || start.strip_prefix(b"<").is_some_and(named) && start.contains(&b'>') && start.trim_ascii_end().ends_with(b">")
+    let named = |text: &[u8]| {
+        text.first()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+    };
+    start.starts_with(b"<?xml")
+        || start.starts_with(b"<!--")
+        || start.strip_prefix(b"<").is_some_and(named)
+            && start.contains(&b'>')
+            && start.trim_ascii_end().ends_with(b">")
 }
 
 /// One step through the document.
@@ -40,7 +47,9 @@ impl Values {
             self.paths.push(path);
             self.lists.push(false);
         }
-        let Some(row) = self.rows.last_mut() else { return };
+        let Some(row) = self.rows.last_mut() else {
+            return;
+        };
         match row.iter().any(|(at, _)| *at == place) {
             false => row.push((place, value.to_owned())),
             true => self.lists[place] = true,
@@ -69,7 +78,11 @@ pub fn find(text: &[u8], whole: bool) -> Result<Found> {
             if below.is_empty() {
                 values.rows.push(Vec::new());
             }
-            let prefix = if below.is_empty() { String::new() } else { format!("{below}/") };
+            let prefix = if below.is_empty() {
+                String::new()
+            } else {
+                format!("{below}/")
+            };
             for (key, value) in attributes {
                 values.put(format!("{prefix}@{key}"), value);
             }
@@ -80,12 +93,19 @@ pub fn find(text: &[u8], whole: bool) -> Result<Found> {
         }
         Step::Start(..) | Step::Text(..) => {}
     })?;
-    let Values { paths, lists, rows: all } = values;
+    let Values {
+        paths,
+        lists,
+        rows: all,
+    } = values;
     let mut table = Table::new(paths.len());
     for record in &all {
         let cells: Vec<Cell> = (0..paths.len())
             .map(|place| Cell {
-                text: record.iter().find(|(at, _)| *at == place).map(|(_, text)| text.as_bytes()),
+                text: record
+                    .iter()
+                    .find(|(at, _)| *at == place)
+                    .map(|(_, text)| text.as_bytes()),
                 form: Form::Plain,
             })
             .collect();
@@ -107,7 +127,14 @@ pub fn find(text: &[u8], whole: bool) -> Result<Found> {
         notes: Vec::new(),
         format: vec![
             Setting::new("kind", "xml", Note::seen("the file is a document of XML")),
-            Setting::new("rows", path, Note::guessed(format!("the element that comes most often below one other: {}", counted(rows, "time")))),
+            Setting::new(
+                "rows",
+                path,
+                Note::guessed(format!(
+                    "the element that comes most often below one other: {}",
+                    counted(rows, "time")
+                )),
+            ),
         ],
         names,
         table,
@@ -117,7 +144,8 @@ pub fn find(text: &[u8], whole: bool) -> Result<Found> {
 
 /// The element that is a row: of those whose parent comes once, the one that comes most often.
 fn row(counts: &BTreeMap<Vec<String>, u64>) -> Result<Vec<String>> {
-    let below_one = |path: &[String]| path.len() >= 2 && counts.get(&path[..path.len() - 1]) == Some(&1);
+    let below_one =
+        |path: &[String]| path.len() >= 2 && counts.get(&path[..path.len() - 1]) == Some(&1);
     let found = counts
         .iter()
         .filter(|(path, _)| below_one(path))
@@ -180,7 +208,9 @@ fn attributes(element: &BytesStart) -> Vec<(String, String)> {
             continue;
         }
         let key = key.rsplit(':').next().unwrap_or(key).to_owned();
-        let value = attribute.normalized_value(XmlVersion::default()).unwrap_or_default();
+        let value = attribute
+            .normalized_value(XmlVersion::default())
+            .unwrap_or_default();
         found.push((key, value.into_owned()));
     }
     found

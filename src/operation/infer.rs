@@ -56,6 +56,19 @@ struct Group {
 /// # Errors
 /// Status 2 where there is nothing, or a name is none; status 1 where a file is no table.
 pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result<Inferred> {
+    // What stands behind a `!` means members of archives.
+    let after_folder = place.rfind('/').map_or(0, |slash| slash + 1);
+    let (place, member) = match place[after_folder..].split_once('!') {
+        Some((file, member)) => (&place[..after_folder + file.len()], Some(member)),
+        None => (place, None),
+    };
+    let wanted = match member {
+        Some(member) => Some(
+            glob::Pattern::new(member)
+                .with_context(|| Problem::usage(format!("`{member}` is not a glob")))?,
+        ),
+        None => None,
+    };
     let (location, from, groups, is_folder) = find(place, s3).await?;
     let dataset = match dataset {
         Some(name) => name.to_owned(),
@@ -67,7 +80,7 @@ pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result
     let mut tables = BTreeSet::from(["dataset".to_owned()]);
     for group in groups {
         let key = group.looked_at.key.clone();
-        let looked = look_at(&location, &group.looked_at).await;
+        let looked = look_at(&location, &group.looked_at, wanted.clone()).await;
         let proposal = match looked {
             Ok(proposal) => proposal,
             Err(error) if is_folder => {
@@ -79,16 +92,22 @@ pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result
             }
         };
         let table = unused(&name::of_file(&key), &mut tables);
+        let inside = member
+            .map(|member| format!("!{member}"))
+            .unwrap_or_default();
         sources.push(InferredSource {
             table,
             key,
-            files: group.glob,
+            files: group.glob + &inside,
             matched: group.matched,
             proposal,
         });
     }
     if sources.is_empty() {
-        bail!(Problem::refused(format!("nothing in `{from}` looks like a table: {}", reasons(&left_out))));
+        bail!(Problem::refused(format!(
+            "nothing in `{from}` looks like a table: {}",
+            reasons(&left_out)
+        )));
     }
     if sources.len() > MOST_SOURCES {
         bail!(Problem::usage(format!(
@@ -109,14 +128,22 @@ pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result
 fn reasons(left_out: &[(String, String)]) -> String {
     match left_out {
         [] => "it is empty".into(),
-        some => some.iter().take(5).map(|(key, why)| format!("`{key}`: {why}")).collect::<Vec<_>>().join("; "),
+        some => some
+            .iter()
+            .take(5)
+            .map(|(key, why)| format!("`{key}`: {why}"))
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 
 /// The files to write, by path.
 fn files(dataset: &str, from: &str, sources: &[InferredSource]) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    files.insert(format!("sources/{dataset}/dataset.toml"), infer::dataset_file(from));
+    files.insert(
+        format!("sources/{dataset}/dataset.toml"),
+        infer::dataset_file(from),
+    );
     for (index, source) in sources.iter().enumerate() {
         let subject = Subject {
             key: &source.key,
@@ -129,7 +156,11 @@ fn files(dataset: &str, from: &str, sources: &[InferredSource]) -> BTreeMap<Stri
             infer::source_file(&source.proposal, &subject),
         );
         files.insert(
-            format!("sql/{dataset}/schema/{:03}_{}.sql", 10 * (index + 1), source.table),
+            format!(
+                "sql/{dataset}/schema/{:03}_{}.sql",
+                10 * (index + 1),
+                source.table
+            ),
             infer::schema_file(&source.proposal, &subject, index == 0),
         );
     }
@@ -138,7 +169,10 @@ fn files(dataset: &str, from: &str, sources: &[InferredSource]) -> BTreeMap<Stri
 
 /// Opens the place: one file in its folder, or all files of a folder.
 async fn find(place: &str, s3: &S3Options) -> Result<(Location, String, Vec<Group>, bool)> {
-    let trimmed = place.strip_prefix("file://").unwrap_or(place).trim_end_matches('/');
+    let trimmed = place
+        .strip_prefix("file://")
+        .unwrap_or(place)
+        .trim_end_matches('/');
     let is_s3 = place.starts_with("s3://");
     let is_folder = place.ends_with('/') || (!is_s3 && Path::new(trimmed).is_dir());
     if !is_folder {
@@ -149,7 +183,10 @@ async fn find(place: &str, s3: &S3Options) -> Result<(Location, String, Vec<Grou
         };
         if !(is_s3 && folder == "s3:/") {
             let location = open(folder, s3).await?;
-            let found = location.exists(key).await.with_context(|| format!("look for `{place}`"))?;
+            let found = location
+                .exists(key)
+                .await
+                .with_context(|| format!("look for `{place}`"))?;
             if let Some(listed) = found {
                 let group = Group {
                     glob: escaped(&listed.key),
@@ -160,12 +197,18 @@ async fn find(place: &str, s3: &S3Options) -> Result<(Location, String, Vec<Grou
             }
         }
         if !is_s3 {
-            bail!(Problem::usage(format!("there is no file `{place}`")).hint("write the path of a file or a folder, or s3://BUCKET/KEY"));
+            bail!(
+                Problem::usage(format!("there is no file `{place}`"))
+                    .hint("write the path of a file or a folder, or s3://BUCKET/KEY")
+            );
         }
     }
     let from = place.strip_prefix("file://").unwrap_or(place);
     let location = open(from, s3).await?;
-    let listed = location.list("").await.with_context(|| format!("list `{place}`"))?;
+    let listed = location
+        .list("")
+        .await
+        .with_context(|| format!("list `{place}`"))?;
     if listed.is_empty() {
         bail!(Problem::usage(format!("there is nothing in `{place}`")));
     }
@@ -173,9 +216,9 @@ async fn find(place: &str, s3: &S3Options) -> Result<(Location, String, Vec<Grou
 }
 
 async fn open(folder: &str, s3: &S3Options) -> Result<Location> {
-    Location::open(folder, s3)
-        .await
-        .map_err(|error| anyhow::Error::new(error).context(Problem::usage(format!("open `{folder}`"))))
+    Location::open(folder, s3).await.map_err(|error| {
+        anyhow::Error::new(error).context(Problem::usage(format!("open `{folder}`")))
+    })
 }
 
 /// Files whose names differ only in digits, together.
@@ -187,7 +230,10 @@ fn groups(listed: Vec<Listed>) -> Vec<Group> {
         if object.size == 0 || base.starts_with('.') || base.starts_with('_') {
             continue;
         }
-        by_name.entry(pattern(&object.key)).or_default().push(object);
+        by_name
+            .entry(pattern(&object.key))
+            .or_default()
+            .push(object);
     }
     let group = |(pattern, mut objects): (String, Vec<Listed>)| {
         let looked_at = objects.pop()?;
@@ -235,12 +281,21 @@ fn unused(name: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 /// Reads what is needed of a file, and looks at it.
-async fn look_at(location: &Location, listed: &Listed) -> Result<Proposal> {
-    let object = location.pin(listed).await.with_context(|| format!("pin `{}`", listed.key))?;
-    let raw = read(location, &object).await.with_context(|| format!("read `{}`", listed.key))?;
+async fn look_at(
+    location: &Location,
+    listed: &Listed,
+    wanted: Option<glob::Pattern>,
+) -> Result<Proposal> {
+    let object = location
+        .pin(listed)
+        .await
+        .with_context(|| format!("pin `{}`", listed.key))?;
+    let raw = read(location, &object)
+        .await
+        .with_context(|| format!("read `{}`", listed.key))?;
     let all = raw.len() as u64 == object.size;
     let looked = tokio::task::spawn_blocking(move || {
-        let sample = container::unpack(raw, all)?;
+        let sample = container::unpack(raw, all, wanted.as_ref())?;
         infer::propose(&sample)
     });
     looked.await.context("look at the file")?

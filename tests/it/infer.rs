@@ -2,7 +2,6 @@
 
 use crate::inputs::{gzip, zstd};
 use crate::support::Project;
-use std::io::Write;
 
 /// Puts the file into a folder of its own, proposes, and runs what was proposed.
 #[track_caller]
@@ -11,9 +10,13 @@ fn proposed(dataset: &str, file: &str, bytes: &[u8]) -> Project {
     project.input(file, bytes);
     let from = project.path(&format!("in/{dataset}"));
     let place = from.join(file).display().to_string();
-    project.overnight(&["infer", &place, "--name", dataset, "--out", "."]).code(0);
+    project
+        .overnight(&["infer", &place, "--name", dataset, "--out", "."])
+        .code(0);
     let from = from.display().to_string();
-    project.overnight(&["run", dataset, "--from", &from]).code(0);
+    project
+        .overnight(&["run", dataset, "--from", &from])
+        .code(0);
     project
 }
 
@@ -35,7 +38,10 @@ fn ask(project: &Project, sql: &str) -> String {
 /// Every row with every column as JSON.
 #[track_caller]
 fn rows(project: &Project, table: &str) -> String {
-    ask(project, &format!("select string_agg(t::text, E'\\n' order by t::text) from {table} t"))
+    ask(
+        project,
+        &format!("select string_agg(t::text, E'\\n' order by t::text) from {table} t"),
+    )
 }
 
 /// Name and type of every column.
@@ -54,7 +60,11 @@ fn types(project: &Project, table: &str) -> String {
 fn a_table_of_every_type_loads_as_proposed() {
     let mut text = String::from("NDC,Unit Cost,Qty,Sold on,At,Active,Order,Remark\n");
     for row in 1..=60 {
-        let cost = if row == 7 { "NA".into() } else { format!("\"${},{:03}.{:02}\"", row, row * 3, row) };
+        let cost = if row == 7 {
+            "NA".into()
+        } else {
+            format!("\"${},{:03}.{:02}\"", row, row * 3, row)
+        };
         text += &format!(
             "{:011},{cost},{row},2026-{:02}-28,2026-01-02 03:04:05.{row:03},{},{},\"a, \"\"b\"\" {row}\"\n",
             row * 7919,
@@ -69,12 +79,33 @@ fn a_table_of_every_type_loads_as_proposed() {
         "ndc text, unit_cost numeric(10,2), qty integer, sold_on date, at timestamp without time zone, active boolean, order_ bigint, remark text"
     );
     assert_eq!(ask(&project, "select count(*) from sold"), "60");
-    assert_eq!(ask(&project, "select count(*) from sold where unit_cost is null"), "1");
-    let costs: i64 = (1..=60).filter(|row| *row != 7).map(|row| (row * 1000 + row * 3) * 100 + row).sum();
-    assert_eq!(ask(&project, "select (sum(unit_cost) * 100)::bigint from sold"), costs.to_string());
-    assert_eq!(ask(&project, "select remark from sold where ndc = '00000015838'"), "a, \"b\" 2");
     assert_eq!(
-        ask(&project, "select conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint where contype = 'p' and conrelid = 'sold'::regclass"),
+        ask(
+            &project,
+            "select count(*) from sold where unit_cost is null"
+        ),
+        "1"
+    );
+    let costs: i64 = (1..=60)
+        .filter(|row| *row != 7)
+        .map(|row| (row * 1000 + row * 3) * 100 + row)
+        .sum();
+    assert_eq!(
+        ask(&project, "select (sum(unit_cost) * 100)::bigint from sold"),
+        costs.to_string()
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select remark from sold where ndc = '00000015838'"
+        ),
+        "a, \"b\" 2"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint where contype = 'p' and conrelid = 'sold'::regclass"
+        ),
         "sold PRIMARY KEY (ndc)"
     );
 }
@@ -82,9 +113,18 @@ fn a_table_of_every_type_loads_as_proposed() {
 #[test]
 fn dialects_load_as_proposed() {
     for (index, (bytes, expected)) in [
-        (b"id|note\r\n1|5\" pipe\r\n2|\"x\r\n".to_vec(), "(1,\"5\"\" pipe\")\n(2,\"\"\"x\")"),
-        (b"~1~^~caf\xE9 \x93x\x94~^2.5\r\n~2~^~~^\r\n".to_vec(), "(1,\"café “x”\",2.5)\n(2,,)"),
-        (b"\xEF\xBB\xBFa;b\r1;\"x\ry\"\r2;z\r".to_vec(), "(1,\"x\ry\")\n(2,z)"),
+        (
+            b"id|note\r\n1|5\" pipe\r\n2|\"x\r\n".to_vec(),
+            "(1,\"5\"\" pipe\")\n(2,\"\"\"x\")",
+        ),
+        (
+            b"~1~^~caf\xE9 \x93x\x94~^2.5\r\n~2~^~~^\r\n".to_vec(),
+            "(1,\"café “x”\",2.5)\n(2,,)",
+        ),
+        (
+            b"\xEF\xBB\xBFa;b\r1;\"x\ry\"\r2;z\r".to_vec(),
+            "(1,\"x\ry\")\n(2,z)",
+        ),
         (b"1,x\n2,y\n3,\n".to_vec(), "(1,x)\n(2,y)\n(3,)"),
         (zstd(b"a\tb\n1\t\\N\n2\tx\n"), "(1,)\n(2,x)"),
     ]
@@ -96,9 +136,174 @@ fn dialects_load_as_proposed() {
     }
 }
 
+/// Lines, fields and values of a feed as agencies send them.
+#[test]
+fn what_stands_around_the_records_loads_as_proposed() {
+    let mut text = String::from("PRICES OF 2026\r\nin dollars\r\nNDC^Name^Since^Cost^Share\r\n");
+    for row in 1..=40 {
+        let since = if row == 5 {
+            String::new()
+        } else {
+            format!(
+                "{:02}-{}-19{row:02}",
+                row % 28 + 1,
+                ["JAN", "Feb", "DEC"][row % 3]
+            )
+        };
+        text += &format!("~{row:011}~^~na\u{ef}ve {row}~^{since}^${row},000.50^{row}%^\r\n");
+    }
+    text += "\r\n~Total~^~~^^$820,020.00^^\r\n";
+    let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
+    let project = proposed("infer_around", "prices.txt", &bzip2(&bytes));
+    assert_eq!(
+        types(&project, "prices"),
+        "ndc text, name text, since date, cost numeric(10,2), share numeric(7,2)"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select count(*) || ' ' || sum(cost) || ' ' || sum(share) from prices"
+        ),
+        "40 820020.00 8.20"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select since || ' ' || name from prices where cost = 27000.50"
+        ),
+        "1927-01-28 na\u{ef}ve 27"
+    );
+    assert_eq!(
+        ask(&project, "select count(*) from prices where since is null"),
+        "1"
+    );
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+#[test]
+fn comments_and_optional_last_fields_load_as_proposed() {
+    let mut text = String::from("# zones\n#\n# code, place\n");
+    for row in 0..60u8 {
+        let code = format!("{}{}", (b'A' + row / 26) as char, (b'A' + row % 26) as char);
+        let remark = if row % 2 == 0 { "\tlate" } else { "" };
+        text += &format!(
+            "{code}\t+{:04}\tplace {row}{remark}\n",
+            1000 + u32::from(row)
+        );
+    }
+    let project = proposed("infer_comments", "zone.tab", text.as_bytes());
+    assert_eq!(
+        ask(
+            &project,
+            "select count(*) || ' ' || count(column_4) from zone"
+        ),
+        "60 30"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select column_1 from zone where column_3 = 'place 27'"
+        ),
+        "BB"
+    );
+}
+
+#[test]
+fn utf_16_loads_as_proposed() {
+    let text = "\u{feff}id;name\r\n1;\u{17d}ofia\r\n2;\u{1f600}\r\n";
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let project = proposed("infer_utf_16", "names.csv", &bytes);
+    assert_eq!(rows(&project, "names"), "(1,\u{17d}ofia)\n(2,\u{1f600})");
+}
+
+#[test]
+fn fixed_width_loads_as_proposed() {
+    let mut text = String::new();
+    for row in 1..=50 {
+        let name = ["Part, small", "Bolt", "Nut, M4, big"][row % 3];
+        text += &format!("{row:05} {name:<14}{:>8}\r\n", row * 100);
+    }
+    text += "00051 Short\r\n";
+    let project = proposed("infer_fixed", "parts.dat", text.as_bytes());
+    assert_eq!(
+        types(&project, "parts"),
+        "column_1 text, column_2 text, column_3 integer"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select count(*) || ' ' || sum(column_3) from parts"
+        ),
+        "51 127500"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select column_2 from parts where column_1 = '00051'"
+        ),
+        "Short"
+    );
+}
+
+#[test]
+fn json_lines_load_as_proposed() {
+    let mut text = String::new();
+    for row in 1..=30 {
+        text += &format!(
+            "{{\"claimId\":\"{row:04}\",\"paid.usd\":{row}.25,\"day\":\"2026-01-{:02}\",\"lines\":[{{\"n\":{row}}}],\"note\":null}}\n",
+            row % 28 + 1
+        );
+    }
+    let project = proposed("infer_json", "claims.ndjson", text.as_bytes());
+    assert_eq!(
+        types(&project, "claims"),
+        "claim_id text, paid_usd numeric(7,2), day date, lines jsonb, note text"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select sum(paid_usd) || ' ' || sum((lines->0->>'n')::int) || ' ' || count(note) from claims"
+        ),
+        "472.50 465 0"
+    );
+}
+
+#[test]
+fn xml_loads_as_proposed() {
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<list made=\"x\">\n");
+    for row in 1..=25 {
+        text += &format!(
+            "<drug id=\"{row}\"><name>A &amp; {row}</name><cost unit=\"usd\">{row}.5</cost><alias>a</alias><alias>b</alias></drug>\n"
+        );
+    }
+    text += "</list>\n";
+    let project = proposed("infer_xml", "drugs.xml", text.as_bytes());
+    assert_eq!(
+        types(&project, "drugs"),
+        "id integer, name text, cost_unit text, cost numeric(6,1), alias text[]"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select count(*) || ' ' || sum(cost) || ' ' || max(name) || ' ' || max(alias)::text from drugs"
+        ),
+        "25 337.5 A & 9 {a,b}"
+    );
+}
+
 #[test]
 fn rows_that_do_not_fit_are_allowed_for_and_told() {
-    let project = proposed("infer_rejects", "t.csv", b"a,b,c\n1,2,3\n4,5\n6,7,8\n9,10,11,12\n");
+    let project = proposed(
+        "infer_rejects",
+        "t.csv",
+        b"a,b,c\n1,2,3\n4,5\n6,7,8\n9,10,11,12\n",
+    );
     assert_eq!(rows(&project, "t"), "(1,2,3)\n(6,7,8)");
 }
 
@@ -106,7 +311,10 @@ fn rows_that_do_not_fit_are_allowed_for_and_told() {
 fn a_proposal_is_printed_or_written_and_never_replaces_a_file() {
     let project = empty("infer_print");
     project.input("prices 2026-11.csv", "id,price\n1,2.50\n2,3.75\n");
-    let place = project.path("in/infer_print/prices 2026-11.csv").display().to_string();
+    let place = project
+        .path("in/infer_print/prices 2026-11.csv")
+        .display()
+        .to_string();
     let printed = project.overnight(&["infer", &place]).code(0);
     for text in [
         "# ==> sources/prices/prices.toml",
@@ -118,7 +326,10 @@ fn a_proposal_is_printed_or_written_and_never_replaces_a_file() {
         assert!(printed.stdout.contains(text), "{text}:\n{}", printed.stdout);
     }
     assert!(!project.path("sources/prices").exists());
-    let json = project.overnight(&["infer", &place, "--json"]).code(0).json();
+    let json = project
+        .overnight(&["infer", &place, "--json"])
+        .code(0)
+        .json();
     assert_eq!(json["sources"][0]["columns"][1]["sql_type"], "numeric(6,2)");
     project.overnight(&["infer", &place, "--out", "."]).code(0);
     let again = project.overnight(&["infer", &place, "--out", "."]).code(2);
@@ -142,8 +353,12 @@ fn files_of_a_folder_that_differ_in_digits_are_one_source() {
     project.input("drug.txt", "code|name\nA1|x\nB2|y\nC3|z\n");
     project.input("_SUCCESS", "");
     let place = project.path("in/infer_folder").display().to_string();
-    project.overnight(&["infer", &place, "--name", "infer_folder", "--out", "."]).code(0);
-    project.overnight(&["run", "infer_folder", "--from", &place]).code(0);
+    project
+        .overnight(&["infer", &place, "--name", "infer_folder", "--out", "."])
+        .code(0);
+    project
+        .overnight(&["run", "infer_folder", "--from", &place])
+        .code(0);
     assert_eq!(rows(&project, "price"), "(1,2.50)\n(2,3.75)");
     assert_eq!(rows(&project, "drug"), "(A1,x)\n(B2,y)\n(C3,z)");
 }

@@ -282,6 +282,12 @@ impl Pattern {
         &self.written
     }
 
+    /// Says whether a text can be read.
+    #[must_use]
+    pub fn fits(&self, text: &[u8]) -> bool {
+        self.read(text).is_ok()
+    }
+
     /// Reads a text; white space around it is skipped. A month or a day that the pattern does not
     /// have is the first.
     pub(super) fn read(&self, text: &[u8]) -> Result<Moment, Unread> {
