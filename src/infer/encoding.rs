@@ -49,7 +49,7 @@ pub fn decode(bytes: &[u8], whole: bool) -> Decoded<'_> {
     let count = Utf8Count::of(bytes, whole);
     let high = bytes.iter().filter(|byte| !byte.is_ascii()).count() as u64;
     if high == 0 {
-        let note = Note::seen("every byte is ASCII, which most encodings share");
+        let note = Note::guessed("every byte is ASCII, which most encodings share");
         return is("utf-8", Cow::Borrowed(bytes), note);
     }
     if count.invalid == 0 || count.valid > 10 * count.invalid {

@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// The text of `sql/<dataset>/schema/NNN_<table>.sql`. `first`: it declares the version too.
 pub fn schema_file(proposal: &Proposal, subject: &Subject, first: bool) -> String {
     let mut out = format!(
-        "-- Table `{}`, proposed from `{}`: {}, {} guesses in all.\n",
+        "-- Table `{}`, proposed from `{}`: {}, {} in all.\n",
         subject.table,
         plain(subject.key),
         looked_at(proposal),

@@ -212,19 +212,18 @@ fn comment(out: &mut String, text: &str) {
     let _ = writeln!(out, "# {text}");
 }
 
-/// `3 guesses` for whoever reads on.
+/// `3 guesses`, for whoever reads on.
 pub(super) fn guesses(proposal: &Proposal) -> String {
-    let count = |notes: &[Note]| notes.iter().filter(|note| note.guessed).count();
-    let all = count(&proposal.notes)
-        + proposal
-            .format
-            .iter()
-            .map(|setting| count(&setting.notes))
-            .sum::<usize>()
-        + proposal
-            .columns
-            .iter()
-            .map(|column| count(&column.notes))
-            .sum::<usize>();
-    grouped(all as u64)
+    let settings = proposal.format.iter().flat_map(|setting| &setting.notes);
+    let columns = proposal.columns.iter().flat_map(|column| &column.notes);
+    let notes = proposal.notes.iter().chain(&proposal.key_notes);
+    let count = notes
+        .chain(settings)
+        .chain(columns)
+        .filter(|note| note.guessed)
+        .count();
+    match count {
+        1 => "1 guess".into(),
+        count => format!("{} guesses", grouped(count as u64)),
+    }
 }

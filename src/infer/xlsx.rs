@@ -114,7 +114,11 @@ mod spell {
         Some(match cell {
             Data::Empty | Data::Error(_) => return None,
             Data::Int(value) => value.to_string(),
-            Data::Float(value) => value.to_string(),
+            // Fifteen digits are what a spreadsheet holds.
+            Data::Float(value) => format!("{value:.14e}")
+                .parse::<f64>()
+                .unwrap_or(*value)
+                .to_string(),
             Data::Bool(value) => value.to_string(),
             Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
             Data::DateTime(moment) => {

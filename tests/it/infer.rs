@@ -1,7 +1,9 @@
 //! A proposal is run as it was written: what `infer` says of a file must load it without a change.
 
 use crate::inputs::{gzip, zstd};
+use crate::s3::S3Server;
 use crate::support::Project;
+use crate::texts::{parquet, workbook};
 
 /// Puts the file into a folder of its own, proposes, and runs what was proposed.
 #[track_caller]
@@ -295,6 +297,98 @@ fn xml_loads_as_proposed() {
         ),
         "25 337.5 A & 9 {a,b}"
     );
+}
+
+#[test]
+fn parquet_loads_as_proposed() {
+    let project = proposed("infer_parquet", "items.parquet", &parquet(&[0..50, 50..80]));
+    assert_eq!(
+        types(&project, "items"),
+        "id integer, name text, price numeric(8,2), seen timestamp with time zone, tags integer[]"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select count(*) || ' ' || sum(price) || ' ' || sum(tags[1]) from items"
+        ),
+        "80 31.60 3160"
+    );
+}
+
+#[test]
+fn the_fullest_sheet_of_a_workbook_loads_as_proposed() {
+    let mut rows = String::from(
+        "<row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"B1\" t=\"s\"><v>1</v></c><c r=\"C1\" t=\"s\"><v>2</v></c></row>",
+    );
+    for row in 2..=9 {
+        rows += &format!(
+            "<row r=\"{row}\"><c r=\"A{row}\" t=\"s\"><v>3</v></c><c r=\"B{row}\"><v>{row}.30000000000000004</v></c><c r=\"C{row}\" s=\"1\"><v>{}</v></c></row>",
+            45_980 + row
+        );
+    }
+    let other = "<row r=\"1\"><c r=\"A1\"><v>9</v></c></row>";
+    let book = workbook(
+        &[("Read me", other), ("Prices", &rows)],
+        &["Unit Code", "cost", "day", "007"],
+        false,
+    );
+    let project = proposed("infer_xlsx", "prices.xlsx", &book);
+    assert_eq!(
+        types(&project, "prices"),
+        "unit_code text, cost numeric(5,1), day date"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select count(*) || ' ' || sum(cost) || ' ' || min(unit_code) || ' ' || max(day) from prices"
+        ),
+        "8 46.4 007 2025-11-28"
+    );
+}
+
+#[test]
+fn a_member_of_an_archive_in_a_bucket_loads_as_proposed() {
+    let files = tempfile::TempDir::new().unwrap();
+    let server = S3Server::start(files.path());
+    let mut project = empty("infer_s3");
+    for (variable, value) in [
+        ("OVERNIGHT_S3_ENDPOINT", server.endpoint.clone()),
+        ("AWS_ACCESS_KEY_ID", server.access_key.clone()),
+        ("AWS_SECRET_ACCESS_KEY", server.secret_key.clone()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ] {
+        project.env.push((variable.to_owned(), value));
+    }
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in [
+        ("read me.txt", "hello"),
+        ("2026/price.csv", "id,price\n1,2.5\n2,3.5\n"),
+    ] {
+        use std::io::Write;
+        archive
+            .start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    server.put("raw/all.zip", archive.finish().unwrap().into_inner());
+    let folder = format!("s3://{}/raw", server.bucket);
+    let several = project
+        .overnight(&["infer", &format!("{folder}/all.zip")])
+        .code(1);
+    several.says(&["holds 2 files", "say which behind a `!`"]);
+    let place = format!("{folder}/all.zip!*.csv");
+    project
+        .overnight(&["infer", &place, "--name", "infer_s3", "--out", "."])
+        .code(0);
+    project
+        .overnight(&["run", "infer_s3", "--from", &folder])
+        .code(0);
+    assert_eq!(rows(&project, "all_"), "(1,2.5)\n(2,3.5)");
+    project
+        .overnight(&["infer", &format!("{folder}/nothing/here.csv")])
+        .code(2)
+        .says(&["there is nothing in"]);
 }
 
 #[test]

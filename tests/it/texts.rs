@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 #[path = "../../src/read/xlsx/workbook_for_tests.rs"]
 mod workbook_for_tests;
-use workbook_for_tests::workbook;
+pub use workbook_for_tests::workbook;
 
 const ITEMS: &str = "create table item (id integer not null, name text, note text);\n";
 
@@ -244,7 +244,7 @@ fn elements_of_a_document_become_rows() {
     assert_eq!(project.live(), live);
 }
 
-fn parquet(groups: &[std::ops::Range<i32>]) -> Vec<u8> {
+pub fn parquet(groups: &[std::ops::Range<i32>]) -> Vec<u8> {
     let schema = "message items {
         required int32 id;
         optional binary name (UTF8);

@@ -266,8 +266,7 @@ impl Column {
             of(self.values, self.values)
         ))];
         let day_first = |pattern: &&str| pattern.trim_start_matches("FM").starts_with("DD");
-        let two_orders = patterns.iter().any(day_first)
-            && !patterns.iter().all(day_first);
+        let two_orders = patterns.iter().any(day_first) && !patterns.iter().all(day_first);
         if two_orders {
             notes.push(Note::guessed(
                 "no day is above 12, so the day may come first and the month second",
