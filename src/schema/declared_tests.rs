@@ -94,3 +94,10 @@ fn what_only_the_server_knows_is_said() {
     assert_eq!(columns(&found.tables[0]), [("place", 25, -1, false)]);
     assert_eq!(found.notes.len(), 4, "{:?}", found.notes);
 }
+
+#[test]
+fn a_length_beyond_any_type_does_not_end_the_program() {
+    let found = read("create table t (a varchar(2147483647), b char(2147483647));");
+    let typmods: Vec<i32> = columns(&found.tables[0]).iter().map(|c| c.2).collect();
+    assert_eq!(typmods, [i32::MAX, i32::MAX]);
+}

@@ -76,7 +76,7 @@ impl TypeName {
     /// One of the server's own types: its identifier, name and modifier.
     fn own(&self) -> Option<BaseType> {
         let first = self.arguments.first().copied();
-        let length = first.map_or(-1, |length| length + 4);
+        let length = first.map_or(-1, |length| length.saturating_add(4));
         let precision = first.unwrap_or(-1);
         let (oid, name, typmod) = match self.name.as_str() {
             "bool" | "boolean" => (16, "bool", -1),
@@ -93,7 +93,7 @@ impl TypeName {
             "float8" | "float" => (701, "float8", -1),
             "inet" => (869, "inet", -1),
             // `char` alone is one character, `bpchar` alone any number.
-            "char" | "character" => (1042, "bpchar", first.unwrap_or(1) + 4),
+            "char" | "character" => (1042, "bpchar", first.unwrap_or(1).saturating_add(4)),
             "bpchar" => (1042, "bpchar", length),
             "varchar" => (1043, "varchar", length),
             "date" => (1082, "date", -1),
