@@ -13,6 +13,10 @@ use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::schema::types::ColumnDescriptor;
 use std::io::Write;
 
+/// Digits behind the point of a numeric, at most; a file can claim billions, and each value would
+/// have them. <https://www.postgresql.org/docs/current/datatype-numeric.html>
+const MOST_SCALE: usize = 16_383;
+
 /// What the stored values of a column mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Spelling {
@@ -47,6 +51,9 @@ impl Spelling {
         let physical = column.physical_type();
         let decimal = |scale: i32| -> Result<Spelling, String> {
             let scale = usize::try_from(scale).map_err(|_| "is a decimal of negative scale")?;
+            if scale > MOST_SCALE {
+                return Err("is a decimal of more places than a numeric has".into());
+            }
             Ok(Spelling::Decimal { scale })
         };
         let spelling = match column.logical_type_ref() {

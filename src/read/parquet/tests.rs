@@ -350,3 +350,14 @@ fn a_file_that_is_none_is_refused() {
     .unwrap();
     reader.read_exact(&mut [0; 4]).unwrap();
 }
+
+/// Each value would be as long as its type says, whatever it is.
+#[test]
+fn a_decimal_of_more_places_than_the_server_has_is_refused() {
+    let schema = "message m { required binary cost (DECIMAL(2000000000,1999999999)); }";
+    let file = file(schema, 1, |_, group| {
+        column::<ByteArrayType>(group, &[vec![1].into()], None, None);
+    });
+    let error = read(&file, &[]).unwrap_err().to_string();
+    assert!(error.contains("more places than a numeric has"), "{error}");
+}
