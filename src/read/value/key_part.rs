@@ -5,6 +5,7 @@
 //! end of the key, folder by folder; `*` is any text within one.
 
 use anyhow::{Result, bail, ensure};
+use std::collections::HashSet;
 
 /// A key with one part marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl KeyPattern {
         let names = names.get(names.len().checked_sub(self.names.len())?..)?;
         let mut value = None;
         for (pieces, name) in self.names.iter().zip(names) {
-            let found = fit(pieces, name)?;
+            let found = fit(pieces, name, &mut HashSet::new())?;
             value = value.or(found);
         }
         value
@@ -105,20 +106,37 @@ fn pieces(name: &str) -> Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-/// Whether the pieces make up the name, and what the value among them is.
-fn fit<'k>(pieces: &[Piece], name: &'k str) -> Option<Option<&'k str>> {
+/// Whether the pieces make up the name, and what the value among them is. `failed`: how many pieces
+/// and bytes were left where nothing fitted; trying these again and again would take years with a
+/// dozen `*`.
+fn fit<'k>(
+    pieces: &[Piece],
+    name: &'k str,
+    failed: &mut HashSet<(usize, usize)>,
+) -> Option<Option<&'k str>> {
     let Some((first, others)) = pieces.split_first() else {
         return name.is_empty().then_some(None);
     };
-    let ends = || name.char_indices().map(|(at, _)| at).chain([name.len()]);
-    match first {
-        Piece::Text(text) => fit(others, name.strip_prefix(text.as_str())?),
-        Piece::Any => ends().find_map(|at| fit(others, &name[at..])),
-        // There is at least one character of it.
-        Piece::Value => ends()
-            .skip(1)
-            .find_map(|at| fit(others, &name[at..]).map(|_| Some(&name[..at]))),
+    let place = (pieces.len(), name.len());
+    if failed.contains(&place) {
+        return None;
     }
+    let mut ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+    let found = match first {
+        Piece::Text(text) => {
+            let rest = name.strip_prefix(text.as_str());
+            rest.and_then(|rest| fit(others, rest, failed))
+        }
+        Piece::Any => ends.find_map(|at| fit(others, &name[at..], failed)),
+        // There is at least one character of it.
+        Piece::Value => ends
+            .skip(1)
+            .find_map(|at| fit(others, &name[at..], failed).map(|_| Some(&name[..at]))),
+    };
+    if found.is_none() {
+        failed.insert(place);
+    }
+    found
 }
 
 #[cfg(test)]
@@ -155,6 +173,15 @@ mod tests {
         assert_eq!(file_name("a/b/c.txt"), "c.txt");
         assert_eq!(file_name("a/b.zip!c/d.txt"), "d.txt");
         assert_eq!(file_name("c.txt"), "c.txt");
+    }
+
+    #[test]
+    fn many_stars_do_not_keep_a_key_from_being_found_or_not() {
+        let pattern = format!("{}{{date}}b", "*a".repeat(20));
+        let pattern = KeyPattern::new(&pattern).unwrap();
+        assert_eq!(pattern.find(&"a".repeat(200)), None);
+        let key = format!("{}7b", "a".repeat(20));
+        assert_eq!(pattern.find(&key), Some("7"));
     }
 
     #[test]
