@@ -83,6 +83,10 @@ impl JsonLines {
     }
 }
 
+/// What the rows of one line repeat of it, at most, in records of the greatest length: a long text
+/// beside many small items would else become more than any memory.
+const MOST_REPEATED: usize = 16;
+
 /// Cuts the lines of one chunk.
 pub(super) struct JsonCutter<'c, 'p> {
     lines: Lines<'c>,
@@ -91,6 +95,8 @@ pub(super) struct JsonCutter<'c, 'p> {
     /// Items of the line under way that are to come.
     items: Option<Items>,
     records: u64,
+    /// What the items of a line may repeat of it.
+    most_repeated: usize,
 }
 
 /// An array that is being exploded; it was read before, and is JSON.
@@ -99,6 +105,8 @@ struct Items {
     /// Of the next item.
     at: usize,
     end: usize,
+    /// Bytes of fields that the items so far had from outside of them.
+    repeated: usize,
 }
 
 impl<'c, 'p> JsonCutter<'c, 'p> {
@@ -109,6 +117,7 @@ impl<'c, 'p> JsonCutter<'c, 'p> {
             found: vec![None; paths.fields()],
             items: None,
             records: 0,
+            most_repeated: dialect.max_record_bytes.saturating_mul(MOST_REPEATED),
         }
     }
 
@@ -150,7 +159,12 @@ impl<'c, 'p> JsonCutter<'c, 'p> {
             return Ok(Cut::Skipped);
         }
         let at = scanner.at;
-        self.items = Some(Items { place, at, end: to });
+        self.items = Some(Items {
+            place,
+            at,
+            end: to,
+            repeated: 0,
+        });
         self.item(fields)
     }
 
@@ -169,12 +183,23 @@ impl<'c, 'p> JsonCutter<'c, 'p> {
         };
         // It cannot fail: the line was read.
         let read = scanner.value(Some(&self.paths.item), 0);
+        let (from, to) = (items.at, scanner.at);
         let more = read.is_ok() && scanner.take(b',');
         items.at = scanner.at;
+        let outside = self.found.iter().flatten();
+        let outside = outside.filter(|(start, end)| *start < from || *end > to);
+        items.repeated += outside.map(|(start, end)| end - start).sum::<usize>();
+        let too_many = items.repeated > self.most_repeated;
         if !more {
             self.items = None;
         }
         read?;
+        if too_many {
+            return Err(CutFault::Json {
+                what: "an item too many: what the items of the line repeat of it is over 16 times `max_record_bytes`",
+                at: from - start,
+            });
+        }
         self.fill(start, fields)
     }
 

@@ -228,3 +228,32 @@ proptest! {
         }
     }
 }
+
+/// Of a text of megabytes beside millions of items the rows would be terabytes.
+#[test]
+fn what_stands_beside_exploded_items_is_not_repeated_without_end() {
+    let paths = paths(Some("i"), &["t", "i[]"]);
+    let dialect = Dialect {
+        shape: Shape::JsonLines(Arc::new(paths.clone())),
+        max_record_bytes: 10,
+        ..Dialect::default()
+    };
+    let line = format!(
+        "{{\"t\":\"{}\",\"i\":[1{}]}}\n",
+        "x".repeat(38),
+        ",1".repeat(9)
+    );
+    let chunk = Chunk {
+        bytes: line.into_bytes(),
+        byte: 0,
+        newline: Newline::Lf,
+    };
+    let mut cutter = JsonCutter::new(&chunk, &dialect, &paths);
+    let mut fields = Fields::default();
+    let mut rows = Vec::new();
+    while let Some((_, cut)) = cutter.next(&mut fields) {
+        rows.push(cut == Cut::Fields);
+    }
+    // The text and its quotes are 40 bytes, and 160 may be repeated; no record is lost.
+    assert_eq!(rows, [vec![true; 4], vec![false; 6]].concat());
+}
