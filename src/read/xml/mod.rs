@@ -66,6 +66,12 @@ const HEAD_BYTES: usize = 1024;
 /// Deeper documents are refused.
 const MOST_DEPTH: usize = 256;
 
+/// Different paths below the rows, at most: a new one is compared with those before it, and kept.
+const MOST_PATHS: usize = 10_000;
+
+/// Attributes of one element, at most: each is compared with those before it.
+const MOST_ATTRIBUTES: usize = 2000;
+
 type Decoded<R> = Limited<BufReader<Transcoder<Chain<Cursor<Vec<u8>>, R>>>>;
 
 /// A reader of the rows of one document.
@@ -270,6 +276,12 @@ impl<R: Read> Document<R> {
         let mut frame = self.spare.pop().unwrap_or_default();
         frame.node = node;
         self.attributes(element, &mut frame, began)?;
+        if self.paths.count() > MOST_PATHS {
+            return Err(refused(
+                "the records of the document hold more than 10,000 different elements and attributes",
+                "names that are data do not fit columns: have the document delivered as another format",
+            ));
+        }
         self.open.push(frame);
         Ok(())
     }
@@ -283,7 +295,10 @@ impl<R: Read> Document<R> {
         if element.attributes_raw().trim_ascii().is_empty() {
             return Ok(());
         }
-        for attribute in element.attributes() {
+        for (index, attribute) in element.attributes().enumerate() {
+            if index == MOST_ATTRIBUTES {
+                return Err(unreadable(began, "an element of more than 2000 attributes"));
+            }
             let broken = || unreadable(began, "an attribute that cannot be read");
             let attribute = attribute.map_err(|_| broken())?;
             let key: &str = attribute.key.as_ref();

@@ -63,6 +63,11 @@ impl Paths {
         paths
     }
 
+    /// Places met so far.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The place of a child element.
     pub fn child(&mut self, parent: usize, name: &str) -> usize {
         self.below(parent, "", name)

@@ -241,3 +241,15 @@ fn the_error_of_the_reader_comes_through_as_it_is() {
     let inner = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
     assert!(inner.is_some_and(|inner| inner.is::<Gone>()), "{error:?}");
 }
+
+/// Comparing each name with all before it, a file of megabytes would take days.
+#[test]
+fn documents_whose_names_are_data_are_refused() {
+    let options = options("/r/x", &["id"]);
+    let elements: String = (0..10_001).map(|name| format!("<n{name}/>")).collect();
+    let error = read(format!("<r><x>{elements}</x></r>").as_bytes(), &options).unwrap_err();
+    assert!(error.contains("10,000 different"), "{error}");
+    let attributes: String = (0..2001).map(|name| format!(" n{name}=\"\"")).collect();
+    let error = read(format!("<r><x{attributes}/></r>").as_bytes(), &options).unwrap_err();
+    assert!(error.contains("2000 attributes"), "{error}");
+}
