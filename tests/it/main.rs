@@ -18,6 +18,7 @@ mod encoders;
 mod fetch;
 mod folder;
 mod formats;
+mod fuzz;
 mod gates;
 mod generator;
 mod hints;
