@@ -132,6 +132,18 @@ impl Work {
         let expected = reader.metadata().num_rows();
         let mut columns = Vec::with_capacity(self.shapes.len());
         for shape in &self.shapes {
+            let place = reader.metadata().column(shape.leaf);
+            let start = place.dictionary_page_offset();
+            // The decoder would panic.
+            if start.unwrap_or(place.data_page_offset()) < 0 || place.compressed_size() < 0 {
+                return Err(io::Error::new(
+                    ErrorKind::InvalidData,
+                    format!(
+                        "read Parquet data: column `{}` of row group {group} lies nowhere",
+                        shape.name
+                    ),
+                ));
+            }
             let column = reader.get_column_reader(shape.leaf).map_err(broken)?;
             columns.push(Column::new(shape, column));
         }
