@@ -109,7 +109,9 @@ impl<R: BufRead> BufRead for Limited<R> {
         if self.left == 0 {
             return Err(too_long(self.most));
         }
-        self.inner.fill_buf()
+        // No more than is left, or how much is read at once would decide what is too long.
+        let bytes = self.inner.fill_buf()?;
+        Ok(&bytes[..bytes.len().min(self.left)])
     }
 
     fn consume(&mut self, count: usize) {

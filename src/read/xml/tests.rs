@@ -253,3 +253,29 @@ fn documents_whose_names_are_data_are_refused() {
     let error = read(format!("<r><x{attributes}/></r>").as_bytes(), &options).unwrap_err();
     assert!(error.contains("2000 attributes"), "{error}");
 }
+
+/// Gives one byte at a time.
+struct Trickle<'d>(&'d [u8]);
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = out.len().min(1);
+        self.0.read(&mut out[..count])
+    }
+}
+
+#[test]
+fn what_is_too_long_does_not_depend_on_how_much_is_read_at_once() {
+    let document = format!("<r><x/></{}>", "r".repeat(30));
+    let options = Options {
+        max_record_bytes: 20,
+        ..options("/r/x", &["id"])
+    };
+    let said = |input: &mut dyn Read| {
+        let mut rows = rows(input, &options, Arc::default()).unwrap();
+        rows.read_to_end(&mut Vec::new()).unwrap_err().to_string()
+    };
+    let whole = said(&mut document.as_bytes());
+    assert!(whole.contains("longer than 20 bytes"), "{whole}");
+    assert_eq!(said(&mut Trickle(document.as_bytes())), whole);
+}
