@@ -101,20 +101,20 @@ macro_rules! targets {
 }
 
 targets! {
-    split: 1500,
-    delimited: 1200,
-    fixed_width: 1200,
-    json_lines: 1200,
-    xml: 1500,
+    split: 10_000,
+    delimited: 15_000,
+    fixed_width: 15_000,
+    json_lines: 15_000,
+    xml: 10_000,
     #[cfg(feature = "xlsx")]
-    xlsx: 150,
+    xlsx: 700,
     #[cfg(feature = "parquet")]
-    parquet: 150,
-    values: 6000,
-    encoders: 8000,
-    containers: 500,
-    transcode: 500,
-    sql: 1500,
+    parquet: 1300,
+    values: 40_000,
+    encoders: 40_000,
+    containers: 2000,
+    transcode: 4000,
+    sql: 10_000,
 }
 
 /// With `FUZZ_CORPUS=write` writes what is missing.
