@@ -63,7 +63,7 @@ impl<'d> Input<'d> {
             dialect.delimiter = self.choose(b",|\t^; a~");
             dialect.quote = self.choose(&[Some(b'"'), Some(b'"'), None, Some(b'~'), Some(b'\'')]);
             dialect.escape = self.choose(&[Escape::Doubled, Escape::Doubled, Escape::Backslash]);
-            dialect.header = self.byte() % 2 == 0;
+            dialect.header = self.byte().is_multiple_of(2);
             dialect.header_lines = self.choose(&[1, 1, 1, 2, 3]);
             dialect.trailing_delimiter = self.byte() % 4 == 1;
         }

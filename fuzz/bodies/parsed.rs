@@ -33,7 +33,7 @@ pub fn plan(input: &mut Input, dialect: Dialect, fields: usize) -> RowPlan {
         spelling: match input.byte() % 3 {
             0 => Some(Arc::new(Spelling {
                 from: Origin::Field,
-                null_quoted: input.byte() % 2 == 0,
+                null_quoted: input.byte().is_multiple_of(2),
                 steps: super::values::steps(input),
             })),
             _ => None,

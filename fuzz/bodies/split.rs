@@ -4,13 +4,14 @@ use super::input::{Input, Steps, Trickle};
 use overnight::read::{Cutter, Dialect, Fields, Position, Shape, Splitter};
 
 type Field = (Vec<u8>, bool);
+type Outcome = Result<Vec<Field>, String>;
 
 /// Everything that a caller can see of an object.
 #[derive(Debug, PartialEq)]
 struct Seen {
     header: Result<Option<Vec<String>>, String>,
     /// Record, line and byte of each, and its fields or what is wrong.
-    records: Vec<(u64, u64, u64, Result<Vec<Field>, String>)>,
+    records: Vec<([u64; 3], Outcome)>,
     end: Result<Position, String>,
     bytes: Vec<u8>,
 }
@@ -61,12 +62,12 @@ fn see(text: &[u8], dialect: &Dialect, chunk_bytes: usize, at_once: usize) -> Se
             let cut = (0..fields.len()).map(|index| fields.get(index));
             let cut = cut.map(|(text, quoted)| (text.to_vec(), quoted)).collect();
             let outcome = outcome.map(|()| cut).map_err(|fault| fault.to_string());
-            seen.records.push((
+            let place = [
                 position.records + place.record,
                 position.lines + place.line,
                 position.bytes + place.byte,
-                outcome,
-            ));
+            ];
+            seen.records.push((place, outcome));
         }
         position.records += cutter.records();
         position.lines += cutter.lines();
