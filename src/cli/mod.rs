@@ -166,7 +166,13 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         return schema::exec(args);
     }
     if let Command::Infer(args) = &cli.command {
-        return infer::exec(args, cli.global.project, cli.settings, cli.global.json, &env);
+        return infer::exec(
+            args,
+            cli.global.project,
+            cli.settings,
+            cli.global.json,
+            &env,
+        );
     }
     let config = Config::resolve(cli.global.project, cli.settings, &env)?;
     let desk = Desk {

@@ -363,10 +363,12 @@ pub(super) struct SourceFile {
     #[schemars(extend("default" = [], "examples" = [["plan", "drug"]]))]
     #[serde(default)]
     pub(super) order_by: Vec<String>,
-    /// What a night's load must look like; otherwise it is not published.
-    #[schemars(extend("x-default" = "at least one row, and no reject", "examples" = [{ "rows": { "min": 100 }, "rejects": { "max": "0.1%" } }]))]
+    /// The list of `--rejects` shows the rejected records themselves.
+    #[schemars(extend("default" = false, "examples" = [true]))]
     #[serde(default)]
     pub(super) keep_raw: bool,
+    /// What a night's load must look like; otherwise it is not published.
+    #[schemars(extend("x-default" = "at least one row, and no reject", "examples" = [{ "rows": { "min": 100 }, "rejects": { "max": "0.1%" } }]))]
     #[serde(default)]
     pub(super) expect: Expect,
 }
