@@ -11,6 +11,7 @@ mod architecture;
 mod bench;
 mod canary;
 mod check_files;
+mod conformance;
 mod copy_format;
 mod demo;
 mod disk;
