@@ -2,7 +2,7 @@
 //!
 //! In: a label, and the bytes of one field. Out: UTF-8, borrowed where the bytes already are. The
 //! single-byte encodings here are supersets of ASCII, so records and fields are cut on raw bytes and
-//! only text is decoded. All others are turned into UTF-8 by [`super::transcode`] before anything
+//! only text is decoded. All others are turned into UTF-8 by `transcode` before anything
 //! is cut: a byte of a character may look like a delimiter in them.
 //!
 //! Nothing is replaced or guessed: a byte without a meaning is an error with its offset. Zero bytes

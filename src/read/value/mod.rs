@@ -80,7 +80,7 @@ pub enum Step {
     Lookup(Arc<HashMap<Vec<u8>, Vec<u8>>>),
     Parse {
         how: Parse,
-        /// [`Parse::expected`], for messages.
+        /// `Parse::expected`, for messages.
         expected: Arc<str>,
     },
 }

@@ -184,7 +184,7 @@ fn a_record_that_cannot_be_a_row_ends_the_run_with_its_place_and_leaves_no_trace
                 &column,
                 case.reason,
                 case.expected,
-                "hint: `overnight run --rejects FILE` lists them",
+                "`overnight run --rejects FILE` lists them",
             ],
         );
         for value in ["canar", "1.005", "10000", "12,3", "02-29", "11/21"] {
