@@ -26,7 +26,6 @@ pub fn containers(data: &[u8]) {
             Content::Xlsx,
         ]),
         limits: LIMITS,
-        refuse_utf_16: true,
         temporary: std::env::temp_dir(),
         threads: input.choose(&[0, 0, 2]),
     };

@@ -8,10 +8,10 @@ use overnight::read::xml::{Field, Options};
 
 /// The rows, and where their fields are found.
 const PATHS: [(&str, &[&str]); 4] = [
-    ("/root/row", &["@id", "name", "tags/tag[]"]),
+    ("/table/row", &["@id", "name", "tags/tag[]"]),
     ("/a", &[".", "@b"]),
     ("/*/*", &["name", "a/b/@c", "name"]),
-    ("/root/list/row", &["id", "name[]"]),
+    ("/table/list/row", &["id", "name[]"]),
 ];
 
 pub fn xml(data: &[u8]) {

@@ -97,10 +97,10 @@ async fn read_files(
         match source {
             Ok(dry) => {
                 rejects.write(dry.load.rejects.iter())?;
-                let status = within_budget(dry, desk, &checked.dataset)?;
+                let status = within_budget(dry);
                 worst = status.map(|status| worse(worst, status)).or(worst);
                 rows.push(row(&dry.load));
-                listed.push(json!({"load": dry.load, "rejects": dry.load.rejects, "digest": dry.digest, "within_budget": status.is_none()}));
+                listed.push(json!({"load": dry.load, "rejects": dry.load.rejects, "digest": dry.digest, "within_budget": dry.within_budget}));
             }
             Err(error) => {
                 output::error(&explain_chain(error), hint_of(error));
@@ -136,24 +136,19 @@ async fn read_files(
 }
 
 /// Shows the first reject of a source that has any, and the status if there are too many.
-fn within_budget(dry: &DryLoad, desk: &Desk, dataset: &str) -> Result<Option<Status>> {
-    let rejected: u64 = dry.load.inputs.iter().map(|input| input.rejected).sum();
-    let read: u64 = dry.load.inputs.iter().map(|input| input.records_read).sum();
-    let dataset = desk.dataset(dataset)?;
-    let mut sources = dataset.sources.iter();
-    let source = sources.find(|source| source.name == dry.load.source);
-    let allowed = source.is_none_or(|source| source.expect.rejects.allows(rejected, read));
-    if let (Some(first), Some(source)) = (dry.load.rejects.first(), source) {
+fn within_budget(dry: &DryLoad) -> Option<Status> {
+    if let Some(first) = dry.load.rejects.first() {
+        let (read, rejected) = dry.records();
         output::message(&format!(
             "source `{}`: {} of {} records rejected, the budget is {}; the first: {first}",
-            source.name,
+            dry.load.source,
             grouped(rejected),
             grouped(read),
-            source.expect.rejects.describe()
+            dry.budget
         ));
         output::message(&format!("hint: {}", first.advice()));
     }
-    Ok((!allowed).then_some(Status::Refused))
+    (!dry.within_budget).then_some(Status::Refused)
 }
 
 fn row(load: &TableLoad) -> Vec<String> {

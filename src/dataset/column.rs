@@ -4,7 +4,7 @@
 //! The column's type is not known yet; what it must be is left in [`ColumnRule::wants`] for whoever
 //! has asked the database.
 
-use super::file::{CaseKey, ChoiceKey, ColumnKeys, ParseKey, SignKey, TrimKey, UnitKey};
+use super::column_keys::{CaseKey, ChoiceKey, ColumnKeys, ParseKey, SignKey, TrimKey, UnitKey};
 use super::{lookup, zone};
 use crate::read::value::{
     Choice, KeyPattern, Number, Parse, Part, Pattern, Sign, Step, Steps, Trim, Unit,

@@ -1,6 +1,6 @@
 //! The keys of `[format]` of a source file, as they are written, and which kind takes which.
 
-use super::file::{OneOrMore, deserialize_either};
+use super::form::{OneOrMore, deserialize_either};
 use crate::units::Bytes;
 use anyhow::{Result, bail};
 use schemars::JsonSchema;

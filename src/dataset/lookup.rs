@@ -3,7 +3,7 @@
 //! A CSV file is UTF-8, comma-separated, and begins with the header `from,to`: a first line that is
 //! data would be lost without a word otherwise.
 
-use super::file::LookupKey;
+use super::column_keys::LookupKey;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::path::Path;

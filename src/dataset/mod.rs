@@ -6,7 +6,10 @@
 //! ignored would change what is loaded without a word.
 
 mod column;
+mod column_keys;
+mod expect;
 mod file;
+mod form;
 mod format;
 mod format_file;
 mod layout;
@@ -16,10 +19,10 @@ mod source;
 mod zone;
 
 pub use column::{ColumnRule, Filled, Wants};
-pub use file::{
-    ColumnKeys, DatasetFile, Expect, ExpectRejects, ExpectRows, Limit, Probe, Ready, Settled,
-    parse_toml,
-};
+pub use column_keys::ColumnKeys;
+pub use expect::{Expect, ExpectRejects, ExpectRows, Limit};
+pub use file::{DatasetFile, Probe, Ready, Settled};
+pub use form::parse_toml;
 pub use format::{Format, Unpacking};
 pub use source::{Source, fold};
 

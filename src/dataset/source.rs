@@ -1,6 +1,8 @@
 //! One source: from the keys of its file to what the load needs.
 
-use super::file::{ColumnFile, ColumnKeys, LookupKey, SourceFile, parse_toml};
+use super::column_keys::{ColumnFile, ColumnKeys, LookupKey};
+use super::file::SourceFile;
+use super::form::parse_toml;
 use super::format::{Format, FormatRead, Unpacking};
 use super::{ColumnRule, Expect};
 use crate::read::container::Members;

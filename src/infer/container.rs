@@ -4,7 +4,8 @@
 //! most [`SAMPLE_BYTES`], and what was taken off to get there. Recognised by content, never by name.
 
 use super::{SAMPLE_BYTES, Sample};
-use crate::read::decode;
+use crate::read::container;
+use crate::read::decode::{self, Compression};
 use anyhow::{Context, Result, bail};
 use glob::Pattern;
 use serde::Serialize;
@@ -13,6 +14,8 @@ use std::io::{Cursor, Read};
 
 /// Containers in each other, at most.
 const MOST_NESTED: usize = 4;
+/// Compressions and zips say at once what they are.
+const MAGIC_BYTES: usize = 18;
 
 /// A compression or an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,15 +45,16 @@ impl fmt::Display for Container {
 impl Container {
     /// Recognises what begins with these bytes; `None` for a file itself.
     pub fn of(head: &[u8]) -> Option<Container> {
-        match head {
-            [0x1F, 0x8B, ..] => Some(Container::Gzip),
-            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
-                Some(Container::Zstd)
+        let start = &head[..head.len().min(MAGIC_BYTES)];
+        match decode::Compression::of(start) {
+            Ok(Compression::Gzip) => Some(Container::Gzip),
+            Ok(Compression::Zstd) => Some(Container::Zstd),
+            Ok(Compression::Bzip2) => Some(Container::Bzip2),
+            Ok(Compression::Xz) => Some(Container::Xz),
+            _ if start.starts_with(b"PK") && matches!(start.get(2), Some(3 | 5 | 7)) => {
+                Some(Container::Zip)
             }
-            [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some(Container::Bzip2),
-            [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some(Container::Xz),
-            [b'P', b'K', 3 | 5 | 7, ..] => Some(Container::Zip),
-            head if head.get(257..262) == Some(b"ustar") => Some(Container::Tar),
+            _ if head.get(257..262) == Some(b"ustar") => Some(Container::Tar),
             _ => None,
         }
     }
@@ -119,27 +123,9 @@ fn start(from: impl Read, sample: &mut Sample, container: Container) -> Result<V
     Ok(bytes)
 }
 
-/// What a packing program added is no data.
-fn is_data(name: &str) -> bool {
-    let base = name.rsplit('/').next().unwrap_or(name);
-    !(base.is_empty()
-        || name.split('/').any(|folder| folder == "__MACOSX")
-        || base == ".DS_Store"
-        || base.starts_with("._"))
-}
-
 /// The name that is meant.
 fn one(names: &[String], container: Container, wanted: Option<&Pattern>) -> Result<String> {
-    let matches = |name: &&String| {
-        let base = name.rsplit('/').next().unwrap_or(name);
-        wanted.is_none_or(|glob| {
-            if glob.as_str().contains('/') {
-                glob.matches(name)
-            } else {
-                glob.matches(base)
-            }
-        })
-    };
+    let matches = |name: &&String| wanted.is_none_or(|glob| container::matches(glob, name));
     let matching: Vec<&String> = names.iter().filter(matches).collect();
     match (matching.as_slice(), wanted) {
         ([first, ..], Some(_)) | ([first], None) => Ok((*first).clone()),
@@ -163,7 +149,7 @@ fn zip_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Re
     let mut names = Vec::new();
     for name in archive.file_names() {
         let name = name.context("read the directory of the zip archive")?;
-        if is_data(&name) {
+        if !container::is_no_data(&name) {
             names.push(name.into_owned());
         }
     }
@@ -190,7 +176,7 @@ fn tar_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Re
             .context("read the tar archive")?
             .to_string_lossy()
             .into_owned();
-        if !entry.header().entry_type().is_file() || !is_data(&name) {
+        if !entry.header().entry_type().is_file() || container::is_no_data(&name) {
             continue;
         }
         let size = entry.size();

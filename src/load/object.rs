@@ -136,8 +136,6 @@ fn opening(plan: &TablePlan, temporary: PathBuf, threads: usize) -> Opening {
             expansion: said.max_expansion.unwrap_or(default.expansion),
             members: said.max_members.unwrap_or(default.members),
         },
-        // What becomes text of it knows better.
-        refuse_utf_16: false,
         temporary,
         threads,
     }

@@ -274,8 +274,10 @@ impl<'l> Reading<'l> {
             if self.load.rejects.len() == MAX_LISTED_REJECTS {
                 continue;
             }
-            let mut raw = encoded.raw.iter();
-            let raw = raw.find(|(record, _)| *record == reject.record);
+            let raw = encoded
+                .raw
+                .binary_search_by_key(&reject.record, |raw| raw.0);
+            let raw = raw.ok().and_then(|at| encoded.raw.get(at));
             self.load.rejects.push(PlacedReject {
                 source: self.load.source.clone(),
                 key: self.count.key.clone(),

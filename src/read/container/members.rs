@@ -64,7 +64,7 @@ fn parts(files: &str) -> Vec<&str> {
 }
 
 /// Whether a glob means this member. One without `/` means a name in any folder of the archive.
-pub(super) fn matches(glob: &Pattern, member: &str) -> bool {
+pub fn matches(glob: &Pattern, member: &str) -> bool {
     match glob.as_str().contains('/') {
         true => glob.matches_with(member, OPTIONS),
         false => glob.matches_with(file_name(member), OPTIONS),
@@ -72,7 +72,7 @@ pub(super) fn matches(glob: &Pattern, member: &str) -> bool {
 }
 
 /// Whether a member is what a packing program added: folders, and what macOS puts beside files.
-pub(super) fn is_no_data(member: &str) -> bool {
+pub fn is_no_data(member: &str) -> bool {
     let name = file_name(member);
     name.is_empty()
         || member.split('/').any(|folder| folder == "__MACOSX")

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use limits::Limits;
-pub use members::Members;
+pub use members::{Members, is_no_data, matches};
 
 /// Containers in each other, at most: a zip in a zip with a `tar.gz` in it makes four.
 const MOST_NESTED: usize = 4;
@@ -50,8 +50,6 @@ pub enum Content {
 pub struct Opening {
     pub content: Content,
     pub limits: Limits,
-    /// Text that begins with the mark of UTF-16 is refused: the source reads another encoding.
-    pub refuse_utf_16: bool,
     /// Folder for zips, which are read from their ends.
     pub temporary: PathBuf,
     /// How many threads may unpack an object that was compressed in pieces; 0: whoever reads.
@@ -372,12 +370,6 @@ fn data_asked_for(head: &[u8], opening: &Opening, at: At<'_>) -> Result<(), Unre
         return Err(at.refused(
             "this is a Parquet file, not text",
             "say `kind = \"parquet\"` under [format]",
-        ));
-    }
-    if opening.refuse_utf_16 && matches!(head, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
-        return Err(at.refused(
-            "this is UTF-16 text",
-            "say `encoding = \"utf-16\"` under [format]",
         ));
     }
     Ok(())

@@ -81,7 +81,6 @@ fn opening() -> Opening {
     Opening {
         content: Content::Text,
         limits: Limits::default(),
-        refuse_utf_16: true,
         temporary: std::env::temp_dir(),
         threads: 2,
     }
@@ -487,27 +486,21 @@ fn workbooks_and_parquet_files_reach_their_reader_whole() {
 }
 
 #[test]
-fn other_packings_and_utf_16_are_named() {
-    let cases: [(&[u8], &str); 7] = [
+fn other_packings_are_named_and_utf_16_goes_through() {
+    let cases: [(&[u8], &str); 5] = [
         (b"7z\xBC\xAF\x27\x1C\0\x04", "a 7z archive"),
         (b"Rar!\x1A\x07\x01\0", "a rar archive"),
         (b"\x04\x22\x4D\x18\x64\x40", "lz4 data"),
         (b"\x1F\x9D\x90abc", "data of `compress`"),
         (b"PK\x07\x08PK\x03\x04", "a part of a split zip"),
-        (b"\xFF\xFEi\0d\0", "UTF-16"),
-        (b"\xFE\xFF\0i\0d", "UTF-16"),
     ];
     for (raw, name) in cases {
         for raw in [raw.to_vec(), gzip(raw), zstd(raw)] {
             says(open(&raw, "*"), &[name]);
         }
     }
-    let opening = Opening {
-        refuse_utf_16: false,
-        ..opening()
-    };
     let marked = b"\xFF\xFEi\0d\0";
-    assert_eq!(open_by(marked, "*", &opening).unwrap()[0].1, marked);
+    assert_eq!(open(marked, "*").unwrap()[0].1, marked);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Compression {
     ///
     /// # Errors
     /// These are all the bytes there are, and they are the beginning of a beginning.
-    pub(super) fn of(head: &[u8]) -> io::Result<Compression> {
+    pub fn of(head: &[u8]) -> io::Result<Compression> {
         match head {
             // RFC 1952, section 2.3.1.
             [0x1F, 0x8B, ..] => Ok(Compression::Gzip),

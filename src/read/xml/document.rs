@@ -13,7 +13,7 @@ pub fn steps(rows: &str) -> io::Result<Vec<String>> {
     let said = || {
         refused(
             format!("`rows = \"{rows}\"` is no path of elements"),
-            "write one such as `/root/list/item`",
+            "write one such as `/prices/price`",
         )
     };
     let path = rows.strip_prefix('/').ok_or_else(said)?;

@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// What is read of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `/root/list/element`.
+    /// `/prices/price`.
     pub rows: String,
     /// The fields of a row.
     pub fields: Vec<Field>,

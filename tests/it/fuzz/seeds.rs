@@ -111,7 +111,7 @@ fn xml() -> Vec<Vec<u8>> {
     vec![
         with(
             &[0, 0, 0, 5],
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?><!-- c --><root><row id=\"1\"><name>Zo&#xEB; &amp; <![CDATA[<b>]]></name><tags><tag>a</tag><tag>\"b\"</tag></tags></row><row id='2'><note>n<b/></note><name/></row></root>",
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><!-- c --><table><row id=\"1\"><name>Zo&#xEB; &amp; <![CDATA[<b>]]></name><tags><tag>a</tag><tag>\"b\"</tag></tags></row><row id='2'><note>n<b/></note><name/></row></table>",
         ),
         with(&[1, 0, 0, 1], "<a b=\"&lt;\">text<!-- x -->more</a>"),
         with(&[1, 4, 0, 2], utf_16),
@@ -121,11 +121,11 @@ fn xml() -> Vec<Vec<u8>> {
         ),
         with(
             &[3, 0, 2, 3],
-            "<root><list><row><id>1</id><name>a</name><name>b</name></row><row><id>&unknown;</id></row></list><list/></root>",
+            "<table><list><row><id>1</id><name>a</name><name>b</name></row><row><id>&unknown;</id></row></list><list/></table>",
         ),
         with(
             &[0, 0, 3, 0],
-            "<root><row><name>a text that is too long for it</name></row></root>",
+            "<table><row><name>a text that is too long for it</name></row></table>",
         ),
     ]
 }
