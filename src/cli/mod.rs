@@ -2,6 +2,7 @@
 //!
 //! Stdout is data, stderr is messages. An error is printed once, here, with its whole chain.
 
+mod accept;
 mod builds;
 mod check;
 mod hold;

@@ -1,5 +1,6 @@
 //! `overnight rotate` and `overnight rollback`.
 
+use super::accept::Accept;
 use super::interrupt::{Ended, guarded};
 use super::{Desk, env, output};
 use crate::operation::moves::{self, Moved};
@@ -10,6 +11,11 @@ pub struct RotateArgs {
     dataset: String,
     /// Default: the newest verified build
     build: Option<String>,
+    #[command(flatten)]
+    accept: Accept,
+    /// Why a gate is accepted; kept in the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -21,19 +27,24 @@ pub struct RollbackArgs {
     /// Why; kept with the hold
     #[arg(long, default_value = "rolled back", value_name = "TEXT")]
     reason: String,
+    #[command(flatten)]
+    accept: Accept,
 }
 
 pub async fn rotate(args: &RotateArgs, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let work = moves::rotate(&place, &dataset, args.build.as_deref(), &env);
+    let overrides = args.accept.overrides(args.reason.as_deref())?;
+    let work = moves::rotate(&place, &dataset, args.build.as_deref(), &overrides, &env);
     report(guarded(&place, &dataset, work).await?, desk)
 }
 
 pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let work = moves::rollback(&place, &dataset, args.to.as_deref(), &args.reason, &env);
+    let overrides = args.accept.overrides(Some(&args.reason))?;
+    let to = args.to.as_deref();
+    let work = moves::rollback(&place, &dataset, to, &args.reason, &overrides, &env);
     report(guarded(&place, &dataset, work).await?, desk)
 }
 

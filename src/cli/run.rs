@@ -1,5 +1,6 @@
 //! `overnight run`: the nightly job.
 
+use super::accept::Accept;
 use super::interrupt::{Ended, guarded};
 use super::reject_file::RejectFile;
 use super::screen::Watch;
@@ -33,6 +34,11 @@ pub struct Args {
     /// Say where the time of the load went, and what to change about it
     #[arg(long)]
     timings: bool,
+    #[command(flatten)]
+    accept: Accept,
+    /// Why a gate is accepted; kept in the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Runs each dataset. One that fails does not keep the next from running; the exit status is the
@@ -47,6 +53,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
         force: args.force,
         no_rotate: args.no_rotate,
         list_rejects: args.rejects.is_some(),
+        overrides: args.accept.overrides(args.reason.as_deref())?,
     };
     let mut rejects = RejectFile::create(args.rejects.as_deref())?;
     let place = desk.workplace().await?;

@@ -1,6 +1,7 @@
 //! `overnight verify`: every gate of a build, again.
 
 use super::{Desk, output};
+use crate::gate::Verdict;
 use crate::operation::reverify::reverify;
 use anyhow::Result;
 
@@ -22,7 +23,12 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
             .gates
             .iter()
             .map(|gate| {
-                let mark = if gate.passed { "ok" } else { "FAILED" };
+                let mark = match gate.verdict {
+                    Verdict::Passed => "ok",
+                    Verdict::Warned => "warning",
+                    Verdict::Failed => "FAILED",
+                    Verdict::Accepted => "accepted",
+                };
                 vec![mark.to_owned(), gate.gate.clone(), gate.finding.clone()]
             })
             .collect();

@@ -7,6 +7,7 @@
 
 pub mod builds;
 pub mod events;
+mod findings;
 pub mod flips;
 
 use crate::crashpoint;
@@ -23,7 +24,11 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// Version of the tables after all steps.
 const LEDGER_VERSION: i32 = STEPS.len() as i32;

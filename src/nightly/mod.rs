@@ -15,6 +15,7 @@ use crate::capacity::Capacity;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
+use crate::gate::Overrides;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::load::TableLoad;
@@ -28,7 +29,7 @@ use crate::rotate::{Move, refuse_stranger};
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
-use crate::verify::{VerifiedBuild, verify};
+use crate::verify::{Candidate, VerifiedBuild, verify};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -43,6 +44,8 @@ pub struct Options {
     pub no_rotate: bool,
     /// List every reject, also without a budget.
     pub list_rejects: bool,
+    /// Gates that somebody accepts this time.
+    pub overrides: Overrides,
 }
 
 /// How a run ended well.
@@ -182,6 +185,7 @@ pub async fn run(
                 settings: place.config.flip,
                 kind: Kind::Rotate,
                 reason: None,
+                overrides: &options.overrides,
             };
             alias.to(&verified).await
         }
@@ -336,14 +340,17 @@ impl Run<'_> {
 
         self.progress.stage("verify");
         crashpoint::reached("verify.before");
-        let findings = verify(
-            self.ledger,
-            &keeper,
-            self.dataset,
+        let live = live_build(self.ledger, self.dataset).await?;
+        let candidate = Candidate {
+            ledger: self.ledger,
+            server,
+            session: &keeper,
+            dataset: self.dataset,
+            files: self.files,
             build,
-            &self.files.checks,
-        )
-        .await?;
+            live: live.as_ref(),
+        };
+        let findings = verify(&candidate, &options.overrides).await?;
         let passed = findings.proof(build)?;
         crashpoint::reached("verify.after");
         self.record(build, &loads, began).await?;

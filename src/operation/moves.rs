@@ -3,6 +3,7 @@
 use super::Workplace;
 use crate::config::Env;
 use crate::dataset::Dataset;
+use crate::gate::Overrides;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, State};
 use crate::problem::Problem;
@@ -25,6 +26,7 @@ pub async fn rotate(
     place: &Workplace,
     dataset: &Dataset,
     to: Option<&str>,
+    overrides: &Overrides,
     env: Env<'_>,
 ) -> Result<Moved> {
     let ledger = place
@@ -47,7 +49,12 @@ pub async fn rotate(
                 ))
             })?,
     };
-    moved(place, &ledger, dataset, chosen, Kind::Rotate, None, env).await
+    let go = Go {
+        kind: Kind::Rotate,
+        reason: None,
+        overrides,
+    };
+    moved(place, &ledger, dataset, chosen, go, env).await
 }
 
 /// Moves the alias to an earlier build and holds it there.
@@ -56,6 +63,7 @@ pub async fn rollback(
     dataset: &Dataset,
     to: Option<&str>,
     reason: &str,
+    overrides: &Overrides,
     env: Env<'_>,
 ) -> Result<Moved> {
     let ledger = place
@@ -83,16 +91,12 @@ pub async fn rollback(
                 ))
             })?,
     };
-    moved(
-        place,
-        &ledger,
-        dataset,
-        chosen,
-        Kind::Rollback,
-        Some(reason),
-        env,
-    )
-    .await
+    let go = Go {
+        kind: Kind::Rollback,
+        reason: Some(reason),
+        overrides,
+    };
+    moved(place, &ledger, dataset, chosen, go, env).await
 }
 
 fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b Build> {
@@ -105,13 +109,19 @@ fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b B
         })
 }
 
+/// Where to, why, and in spite of what.
+struct Go<'g> {
+    kind: Kind,
+    reason: Option<&'g str>,
+    overrides: &'g Overrides,
+}
+
 async fn moved(
     place: &Workplace,
     ledger: &Ledger,
     dataset: &Dataset,
     to: &Build,
-    kind: Kind,
-    reason: Option<&str>,
+    go: Go<'_>,
     env: Env<'_>,
 ) -> Result<Moved> {
     let before = ledger.dataset(&dataset.name).await?.live_build;
@@ -126,8 +136,9 @@ async fn moved(
         dataset,
         prober: &prober,
         settings: place.config.flip,
-        kind,
-        reason,
+        kind: go.kind,
+        reason: go.reason,
+        overrides: go.overrides,
     };
     alias.to(&VerifiedBuild::recorded(to.clone())?).await?;
     let row = ledger.dataset(&dataset.name).await?;

@@ -3,10 +3,11 @@
 use super::Workplace;
 use crate::build::{allow_connections, find_database_by_oid};
 use crate::dataset::Dataset;
+use crate::gate::Overrides;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::problem::Problem;
 use crate::schema::files::SqlFiles;
-use crate::verify::{Findings, verify};
+use crate::verify::{Candidate, Findings, verify};
 use anyhow::{Context, Result, bail};
 
 /// Asks every gate of the live build, or of a named one.
@@ -46,7 +47,10 @@ pub async fn reverify(
         ledger.lock(&dataset.name, Lock::Build).await?;
         allow_connections(&ledger, &build.name, true).await?;
     }
-    let findings = look(place, &ledger, dataset, build, &files).await;
+    let live = builds
+        .iter()
+        .find(|other| Some(other.id) == row.live_build && other.id != build.id);
+    let findings = look(place, &ledger, dataset, build, live, &files).await;
     if sealed {
         allow_connections(&ledger, &build.name, false).await?;
     }
@@ -58,6 +62,7 @@ async fn look(
     ledger: &Ledger,
     dataset: &Dataset,
     build: &Build,
+    live: Option<&Build>,
     files: &SqlFiles,
 ) -> Result<Findings> {
     let oid = build.database_oid.unwrap_or_default();
@@ -65,5 +70,14 @@ async fn look(
         .await?
         .with_context(|| Problem::refused(format!("the database of `{}` is gone", build.name)))?;
     let session = place.server.connect(&database.name, "verify").await?;
-    verify(ledger, &session, dataset, build, &files.checks).await
+    let candidate = Candidate {
+        ledger,
+        server: &place.server,
+        session: &session,
+        dataset,
+        files,
+        build,
+        live,
+    };
+    verify(&candidate, &Overrides::default()).await
 }

@@ -5,6 +5,7 @@
 //! one transaction; the intent is written before and the confirmation after a look through the
 //! alias. A move that turns out wrong in that look is taken back.
 
+mod gates;
 pub mod probe;
 pub mod reconcile;
 mod rename;
@@ -13,6 +14,7 @@ use crate::build::{find_database, grant_readers};
 use crate::config::FlipSettings;
 use crate::crashpoint;
 use crate::dataset::Dataset;
+use crate::gate::Overrides;
 use crate::ledger::flips::{Flip, Kind};
 use crate::ledger::{Build, Ledger, State};
 use crate::postgres::{Server, error::explain_chain};
@@ -34,6 +36,8 @@ pub struct Move<'m> {
     pub settings: FlipSettings,
     pub kind: Kind,
     pub reason: Option<&'m str>,
+    /// Gates that somebody accepts this time.
+    pub overrides: &'m Overrides,
 }
 
 impl Move<'_> {
@@ -48,19 +52,6 @@ impl Move<'_> {
         let to = to.build();
         let dataset = &self.dataset.name;
         let row = self.ledger.dataset(dataset).await?;
-        if row.held && self.kind == Kind::Rotate {
-            let reason = row.hold_reason.as_deref().unwrap_or("no reason given");
-            bail!(
-                Problem::refused(format!(
-                    "`{dataset}` is held by {} ({reason}); `{}` is verified and waits",
-                    row.held_by.as_deref().unwrap_or("somebody"),
-                    to.name
-                ))
-                .hint(format!(
-                    "`overnight release {dataset}`, then `overnight rotate {dataset}`"
-                ))
-            );
-        }
         if row.live_build == Some(to.id) {
             bail!(Problem::refused(format!("`{}` is live already", to.name)));
         }
@@ -68,6 +59,7 @@ impl Move<'_> {
             Some(id) => Some(self.ledger.build(id).await?),
             None => None,
         };
+        self.ask_gates(&row, from.as_ref(), to).await?;
         self.let_readers_read(to).await?;
         crashpoint::reached("flip.before_intent");
         let flip = self

@@ -1,6 +1,6 @@
 //! Gates that look at the catalog: what a load or a derive file may leave half done.
 
-use super::Gate;
+use crate::gate::Gate;
 use crate::postgres::Session;
 use anyhow::{Context, Result};
 

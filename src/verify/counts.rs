@@ -1,7 +1,7 @@
 //! Gates that count: the stamp, the schema version, records and rows in every book.
 
-use super::Gate;
 use crate::dataset::Dataset;
+use crate::gate::Gate;
 use crate::ledger::{Build, Ledger};
 use crate::postgres::{Session, quote_ident};
 use crate::units::grouped;

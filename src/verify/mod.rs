@@ -7,49 +7,21 @@
 //! cannot be asked is an error, never a pass.
 
 mod catalog;
+mod checks;
 mod counts;
 mod readers;
+
+use crate::gate::{Gate, Overrides, failures};
 
 use crate::build::{allow_connections, finish_stamp};
 use crate::crashpoint;
 use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger, Lock, State};
-use crate::postgres::Session;
+use crate::postgres::{Server, Session};
 use crate::problem::Problem;
-use crate::schema::numbered::NumberedFile;
-use crate::schema::run::offending_rows;
+use crate::schema::files::SqlFiles;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-
-/// Offending rows of one query are counted up to here; more would only take longer.
-const MAX_OFFENDING_COUNTED: u64 = 1_000_000;
-
-/// One gate and what it found.
-#[derive(Debug, Clone, Serialize)]
-pub struct Gate {
-    pub gate: String,
-    pub passed: bool,
-    /// In words: counts and names, never a value of the data.
-    pub finding: String,
-}
-
-impl Gate {
-    fn new(gate: impl Into<String>, passed: bool, finding: impl Into<String>) -> Gate {
-        Gate {
-            gate: gate.into(),
-            passed,
-            finding: finding.into(),
-        }
-    }
-
-    /// Passed if nothing was found.
-    fn none(gate: impl Into<String>, found: &[String]) -> Gate {
-        match found {
-            [] => Gate::new(gate, true, "none"),
-            found => Gate::new(gate, false, found.join(", ")),
-        }
-    }
-}
 
 /// What verification found.
 #[derive(Debug, Serialize)]
@@ -59,25 +31,19 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Whether every gate passed.
+    /// Whether no gate stops the build.
     pub fn passed(&self) -> bool {
-        self.gates.iter().all(|gate| gate.passed)
+        !self.gates.iter().any(Gate::stops)
     }
 
-    /// The proof that every gate passed.
+    /// The proof that no gate stops the build.
     ///
     /// # Errors
-    /// Status 1 that lists the gates that did not.
+    /// Status 1 that lists the gates that do.
     pub fn proof(&self, build: &Build) -> Result<Passed> {
-        let failed: Vec<String> = self
-            .gates
-            .iter()
-            .filter(|gate| !gate.passed)
-            .map(|gate| format!("{}: {}", gate.gate, gate.finding))
-            .collect();
-        if !failed.is_empty() {
+        if let Some(failed) = failures(&self.gates) {
             bail!(
-                Problem::refused(format!("verify `{}`: {}", build.name, failed.join("; ")))
+                Problem::refused(format!("verify `{}`: {failed}", build.name))
                     .hint("the alias was not touched; services stay on the build they have")
             );
         }
@@ -157,17 +123,31 @@ impl Passed {
     }
 }
 
-/// Asks every gate.
+/// A build that is asked about, and everything that a gate may need to ask.
+pub struct Candidate<'c> {
+    pub ledger: &'c Ledger,
+    pub server: &'c Server,
+    /// A session of the owner in the build.
+    pub session: &'c Session,
+    pub dataset: &'c Dataset,
+    pub files: &'c SqlFiles,
+    pub build: &'c Build,
+    /// The build behind the alias, unless it is the one that is asked about.
+    pub live: Option<&'c Build>,
+}
+
+/// Asks every gate, and keeps what they found in the ledger, also where they pass.
 ///
 /// # Errors
 /// When a gate cannot be asked (the connection, a check file that fails): fails closed.
-pub async fn verify(
-    ledger: &Ledger,
-    session: &Session,
-    dataset: &Dataset,
-    build: &Build,
-    checks: &[NumberedFile],
-) -> Result<Findings> {
+pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<Findings> {
+    let Candidate {
+        ledger,
+        session,
+        dataset,
+        build,
+        ..
+    } = *candidate;
     let mut gates = vec![
         counts::stamp(session, build).await?,
         counts::version(session, dataset).await?,
@@ -177,31 +157,11 @@ pub async fn verify(
     gates.extend(counts::change(ledger, session, dataset, build).await?);
     gates.extend(catalog::gates(session).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
-    for check in checks {
-        let rows: u64 = offending_rows(session, check, MAX_OFFENDING_COUNTED)
-            .await
-            .with_context(|| format!("run the check `{}`", check.name))?
-            .iter()
-            .map(|query| query.rows)
-            .sum();
-        let finding = match rows {
-            0 => "no offending row".to_owned(),
-            1 => "1 offending row".to_owned(),
-            rows => format!("{rows} offending rows"),
-        };
-        gates.push(Gate::new(
-            format!("check {}", check.name),
-            rows == 0,
-            finding,
-        ));
-    }
-    for gate in &gates {
-        if gate.passed {
-            tracing::debug!(gate = %gate.gate, finding = %gate.finding, "passed");
-        } else {
-            tracing::error!(gate = %gate.gate, finding = %gate.finding, "not passed");
-        }
-    }
+    gates.extend(checks::gates(session, &candidate.files.checks).await?);
+    overrides.apply(&mut gates);
+    ledger
+        .record_findings(build, "verify", &gates, overrides)
+        .await?;
     Ok(Findings {
         build: build.name.clone(),
         gates,

@@ -1,6 +1,6 @@
 //! The gate that asks whether the services could read the build at all.
 
-use super::Gate;
+use crate::gate::Gate;
 use crate::postgres::Session;
 use anyhow::{Context, Result};
 

@@ -1,0 +1,155 @@
+//! One gate and its verdict, and what somebody accepts in spite of it.
+//!
+//! A gate has one name, which stands in messages, in the ledger and behind `--accept`. Its finding
+//! holds counts and names, never a value of the data.
+
+use crate::problem::Problem;
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+/// What became of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Passed,
+    /// Somebody should read it tomorrow; it stops nothing.
+    Warned,
+    Failed,
+    /// Failed, and somebody took the responsibility: `--accept GATE --reason TEXT`.
+    Accepted,
+}
+
+impl Verdict {
+    /// As written in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Warned => "warned",
+            Verdict::Failed => "failed",
+            Verdict::Accepted => "accepted",
+        }
+    }
+}
+
+/// One gate and what it found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gate {
+    pub gate: String,
+    pub verdict: Verdict,
+    /// In words: counts and names, never a value of the data.
+    pub finding: String,
+}
+
+impl Gate {
+    /// Passed or failed.
+    pub fn new(gate: impl Into<String>, passed: bool, finding: impl Into<String>) -> Gate {
+        Gate {
+            gate: gate.into(),
+            verdict: if passed {
+                Verdict::Passed
+            } else {
+                Verdict::Failed
+            },
+            finding: finding.into(),
+        }
+    }
+
+    /// Passed if nothing was found.
+    pub fn none(gate: impl Into<String>, found: &[String]) -> Gate {
+        match found {
+            [] => Gate::new(gate, true, "none"),
+            found => Gate::new(gate, false, found.join(", ")),
+        }
+    }
+
+    /// A failure of this gate is only a warning.
+    #[must_use]
+    pub fn only_warns(mut self) -> Gate {
+        if self.verdict == Verdict::Failed {
+            self.verdict = Verdict::Warned;
+        }
+        self
+    }
+
+    /// Whether it stops the build.
+    pub fn stops(&self) -> bool {
+        self.verdict == Verdict::Failed
+    }
+}
+
+/// Gates that somebody accepts for one command, and why.
+#[derive(Debug, Default, Clone)]
+pub struct Overrides {
+    gates: Vec<String>,
+    reason: String,
+}
+
+/// Without these nothing that overnight says about a build would be true.
+const NEVER: [&str; 2] = ["stamp", "hold"];
+
+impl Overrides {
+    /// # Errors
+    /// Status 2: no reason, or a gate that is never optional.
+    pub fn new(gates: Vec<String>, reason: Option<&str>) -> Result<Overrides> {
+        let reason = reason.unwrap_or_default().trim();
+        if !gates.is_empty() && reason.is_empty() {
+            bail!(
+                Problem::usage("--accept needs --reason TEXT")
+                    .hint("the reason is kept in the ledger with your name")
+            );
+        }
+        if let Some(gate) = gates.iter().find(|gate| NEVER.contains(&gate.as_str())) {
+            bail!(Problem::usage(format!("the gate `{gate}` is not optional")));
+        }
+        Ok(Overrides {
+            gates,
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Turns what failed and was accepted into that.
+    pub fn apply(&self, gates: &mut [Gate]) {
+        for gate in gates.iter_mut().filter(|gate| gate.stops()) {
+            if self.gates.contains(&gate.gate) {
+                gate.verdict = Verdict::Accepted;
+            }
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// What did not pass, in one line.
+pub fn failures(gates: &[Gate]) -> Option<String> {
+    let failed: Vec<String> = gates
+        .iter()
+        .filter(|gate| gate.stops())
+        .map(|gate| format!("{}: {}", gate.gate, gate.finding))
+        .collect();
+    (!failed.is_empty()).then(|| failed.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accepted_gate_stops_nothing_and_stays_visible() {
+        let mut gates = [Gate::new("a", false, "3"), Gate::new("b", false, "4")];
+        let overrides = Overrides::new(vec!["a".into()], Some("known")).unwrap();
+        overrides.apply(&mut gates);
+        assert_eq!(gates[0].verdict, Verdict::Accepted);
+        assert_eq!(failures(&gates).unwrap(), "b: 4");
+    }
+
+    #[test]
+    fn an_override_needs_a_reason_and_a_gate_that_is_optional() {
+        assert!(Overrides::new(vec!["a".into()], None).is_err());
+        assert!(Overrides::new(vec!["a".into()], Some("  ")).is_err());
+        assert!(Overrides::new(vec!["stamp".into()], Some("x")).is_err());
+        assert!(Overrides::new(Vec::new(), None).is_ok());
+    }
+}

@@ -1,0 +1,53 @@
+//! Guards that a test may switch off, to prove that some other test notices.
+//!
+//! Only in a program that was built with the feature `switches`, which no release has: there
+//! `OVERNIGHT_SWITCH_OFF=name` takes the named guard out. Everywhere else [`on`] is the constant
+//! `true`, and the compiler leaves nothing of it.
+
+/// Every guard that can be switched off. `scripts/guards` walks through them; a test compares the
+/// list with the source.
+pub const NAMES: &[&str] = &["flip.hold"];
+
+/// Whether a guard is on.
+#[cfg(not(feature = "switches"))]
+#[inline(always)]
+pub const fn on(_name: &str) -> bool {
+    true
+}
+
+/// Whether a guard is on: unless the variable names it.
+#[cfg(feature = "switches")]
+pub fn on(name: &str) -> bool {
+    std::env::var("OVERNIGHT_SWITCH_OFF").map_or(true, |off| off != name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NAMES;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for piece in text.split("switch::on(\"").skip(1) {
+                    found.insert(piece.split('"').next().unwrap().to_owned());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_names_every_switch_of_the_source() {
+        let mut found = BTreeSet::new();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        collect(&source, &mut found);
+        found.retain(|name| !name.is_empty());
+        let listed: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(found, listed);
+    }
+}
