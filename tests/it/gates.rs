@@ -199,7 +199,7 @@ fn verify_asks_again_and_says_so_with_its_status() {
         (&1.into(), &live.as_str().into())
     );
     let gates = json["gates"].as_array().unwrap();
-    assert!(gates.len() >= 10 && gates.iter().all(|gate| gate["passed"] == true));
+    assert!(gates.len() >= 10 && gates.iter().all(|gate| gate["verdict"] == "passed"));
 
     // A check of today looks at the build of last night.
     project.sql("checks/010_new.sql", "select 1 from item where id = 3;\n");
@@ -224,7 +224,7 @@ fn verify_asks_again_and_says_so_with_its_status() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|gate| gate["passed"] == false)
+        .filter(|gate| gate["verdict"] == "failed")
         .collect();
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["gate"], "check 010_new.sql");
@@ -273,4 +273,48 @@ fn verify_asks_again_and_says_so_with_its_status() {
     let closed = format!("select datallowconn from pg_database where datname = '{waiting}'");
     assert_eq!(project.cluster().one("postgres", &closed), "f");
     assert_eq!(project.live(), live);
+}
+
+#[test]
+fn a_gate_is_accepted_only_with_a_reason_and_stays_in_the_ledger() {
+    let project = Project::new("gates_accept");
+    project.items(5, "x");
+    project.sql("checks/010_few.sql", "select 1 from item where id = 3;\n");
+    project.refuses(1, &["check 010_few.sql: 1 offending row"]);
+    let gate = "check 010_few.sql";
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["run", project.name.as_str()];
+        arguments.extend(more);
+        project.overnight(&arguments)
+    };
+    run(&["--accept", gate])
+        .code(2)
+        .says(&["--accept needs --reason TEXT"]);
+    run(&["--accept", "stamp", "--reason", "hurry"])
+        .code(2)
+        .says(&["the gate `stamp` is not optional"]);
+    // Another gate is not this one.
+    run(&["--accept", "rows of item", "--reason", "hurry"])
+        .code(1)
+        .says(&["check 010_few.sql: 1 offending row"]);
+    run(&["--accept", gate, "--reason", "known since monday"]).code(0);
+    assert_eq!(project.service("select count(*) from item"), "5");
+    let kept = "select string_agg(verdict || ' ' || coalesce(reason, '-'), ', ' order by id)
+                from ledger.finding where gate = 'check 010_few.sql'";
+    assert_eq!(
+        project.ledger(kept),
+        "failed -, failed -, accepted known since monday"
+    );
+    let event =
+        project.ledger("select detail || ' / ' || actor from ledger.event where kind = 'accepted'");
+    assert!(
+        event.starts_with("check 010_few.sql: 1 offending row (known since monday) / overnight@"),
+        "{event}"
+    );
+    assert_eq!(
+        project.ledger(
+            "select count(*) from ledger.finding where gate = 'rows of item' and verdict = 'passed'"
+        ),
+        "3"
+    );
 }
