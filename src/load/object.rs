@@ -189,14 +189,15 @@ impl MemberCutting<'_> {
                 .next(self.buffers.take())
                 .map_err(|error| split_error(&place, error))?;
             let Some(chunk) = next else { return Ok(()) };
-            // A record longer than a chunk makes the chunk longer. The share goes back before
-            // the larger one is taken: two that grow while holding could wait for each other.
-            let share = match chunk.bytes.len() > self.chunk_bytes {
+            // A record longer than a chunk makes the chunk longer, and many short records may grow more
+            // than most do. The share goes back before the larger one is taken: two that grow while
+            // holding could wait for each other.
+            let most = chunk.bytes.len() + plan.most_bytes(&chunk.bytes);
+            let share = match most > share_bytes {
                 false => share,
                 true => {
                     drop(share);
-                    let bytes = chunk.bytes.len() as f64 * (1.0 + plan.expansion());
-                    self.runtime.block_on(self.budget.take(bytes as usize))?
+                    self.runtime.block_on(self.budget.take(most))?
                 }
             };
             let cut = CutChunk {

@@ -22,6 +22,15 @@ pub struct FixedWidth {
     pub record_type: Option<RecordType>,
 }
 
+impl FixedWidth {
+    /// How often a byte of a line is read on average; 1 where places lie side by side.
+    pub(super) fn overlap(&self) -> f64 {
+        let lengths: usize = self.extents.iter().map(|extent| extent.length).sum();
+        let end = self.extents.iter().map(|extent| extent.end()).max();
+        (lengths as f64 / end.unwrap_or_default().max(1) as f64).max(1.0)
+    }
+}
+
 /// A place in a line, counted from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {

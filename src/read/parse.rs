@@ -51,33 +51,77 @@ pub struct ColumnPlan {
 }
 
 impl RowPlan {
-    /// Most encoded bytes that one byte of input can become: the memory a chunk may need.
+    /// Most encoded bytes that one byte of input can become where every record has all its fields:
+    /// the memory that a chunk may need.
     ///
     /// A value of `n` bytes encodes to at most its type's expansion times `n + 1`, the one being
     /// its delimiter; so the widest field bounds the row. The field count adds two bytes a row.
     pub fn expansion(&self) -> f64 {
+        let by_field = self.by_field();
+        let widest = by_field
+            .iter()
+            .fold(0.0, |most: f64, field| most.max(*field));
+        widest + self.more_bytes() / by_field.len() as f64
+    }
+
+    /// Most bytes that the rows of a chunk can take. Where a record may lack fields, or has no
+    /// delimiters, a short record costs a length word for each column that no byte of text paid for.
+    pub fn most_bytes(&self, text: &[u8]) -> usize {
+        let per_byte = match &self.dialect.shape {
+            // Places may lie over each other.
+            Shape::FixedWidth(layout) => self.expansion() * layout.overlap(),
+            _ => self.expansion(),
+        };
+        let unpaid = match &self.dialect.shape {
+            Shape::Delimited if !self.dialect.pad_short => 0.0,
+            _ => {
+                let each: f64 = self.columns.iter().map(|column| column.expansion()).sum();
+                let ends = memchr::memchr2_iter(b'\n', b'\r', text).count();
+                (ends + 1) as f64 * (each + self.more_bytes())
+            }
+        };
+        (per_byte * text.len() as f64 + unpaid) as usize
+    }
+
+    /// For each field, what one byte of it can become in all columns that read it.
+    fn by_field(&self) -> Vec<f64> {
         let mut by_field = vec![0.0; self.fields.max(1)];
-        // What a record becomes beside its text.
-        let mut more = 2.0;
         for column in &self.columns {
-            let expansion = column.ty.expansion();
             let fields = match &column.spelling {
                 None => &[column.field][..],
-                Some(spelling) => {
-                    more += spelling.more_bytes() as f64;
-                    spelling.fields(&column.field)
-                }
+                Some(spelling) => spelling.fields(&column.field),
             };
             for field in fields {
                 if let Some(sum) = by_field.get_mut(*field) {
-                    *sum += expansion;
+                    *sum += column.expansion();
                 }
             }
         }
         by_field
+    }
+
+    /// What a record becomes beside its text.
+    fn more_bytes(&self) -> f64 {
+        let spellings = self
+            .columns
             .iter()
-            .fold(0.0, |most: f64, field| most.max(*field))
-            + more / by_field.len() as f64
+            .filter_map(|column| column.spelling.as_ref());
+        2.0 + spellings
+            .map(|spelling| spelling.more_bytes())
+            .sum::<usize>() as f64
+    }
+}
+
+impl ColumnPlan {
+    /// What one byte of its text can become.
+    fn expansion(&self) -> f64 {
+        let from_text = self.ty.expansion();
+        match &self.spelling {
+            None => from_text,
+            // A digit that is a time since 1970, or an hour, is 12 bytes for 1 + 1.
+            Some(spelling) if spelling.parses() => from_text.max(6.0) + spelling.more_each() as f64,
+            Some(spelling) => from_text + spelling.more_each() as f64,
+        }
     }
 }
 

@@ -124,16 +124,40 @@ impl Spelling {
             Origin::Record { .. } => 20,
             Origin::Value(encoded) => encoded.len(),
         };
-        let steps = self.steps.each.iter().map(|step| match step {
-            Step::Pad { with, to } => with.len_utf8() * to,
-            Step::Lookup(table) => table.values().map(Vec::len).max().unwrap_or(0),
-            Step::Parse { .. } | Step::Upper | Step::Lower => 0,
-        });
-        from + steps.sum::<usize>() + if self.steps.split.is_some() { 24 } else { 0 }
+        match self.steps.split {
+            Some(_) => from + 24,
+            None => from + self.steps.more_bytes(),
+        }
+    }
+
+    /// The most bytes that it adds to each byte of a text: an element of a list may be one byte.
+    #[must_use]
+    pub fn more_each(&self) -> usize {
+        match self.steps.split {
+            Some(_) => self.steps.more_bytes(),
+            None => 0,
+        }
+    }
+
+    /// Says whether a text becomes a value in another spelling.
+    #[must_use]
+    pub fn parses(&self) -> bool {
+        let is_parse = |step: &Step| matches!(step, Step::Parse { .. });
+        self.steps.each.iter().any(is_parse)
     }
 }
 
 impl Steps {
+    /// The most bytes that the steps add to one text.
+    fn more_bytes(&self) -> usize {
+        let steps = self.each.iter().map(|step| match step {
+            Step::Pad { with, to } => with.len_utf8() * to,
+            Step::Lookup(table) => table.values().map(Vec::len).max().unwrap_or(0),
+            Step::Parse { .. } | Step::Upper | Step::Lower => 0,
+        });
+        steps.sum()
+    }
+
     /// Takes a text through all steps; `None` is a null. `nullable`: without its blanks the text may
     /// be a null; what a lookup gives always may.
     ///
