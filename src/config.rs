@@ -5,6 +5,8 @@
 //! `OVERNIGHT_*` variable, then `overnight.toml`, then the default. A secret is never taken from
 //! a flag, because every user of the machine can read a process's arguments.
 
+pub mod watch;
+
 use crate::dataset::parse_toml;
 use crate::fetch::{PathStyle, S3Options};
 use crate::problem::Problem;
@@ -169,6 +171,59 @@ pub struct Settings {
     )]
     #[schemars(extend("default" = "10m", "examples" = ["30m"]))]
     pub stall_limit: Option<String>,
+    /// Standbys that no [[replica]] declares: refuse a move while there are any, or ignore them
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_UNDECLARED_REPLICAS",
+        value_name = "WORD"
+    )]
+    #[schemars(extend("default" = "refuse", "examples" = ["ignore"], "enum" = ["refuse", "ignore"]))]
+    pub undeclared_replicas: Option<String>,
+    /// How long a declared replica may take to catch up, before and after a move
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_REPLICA_WAIT",
+        value_name = "DURATION"
+    )]
+    #[schemars(extend("default" = "30s", "examples" = ["2m"]))]
+    pub replica_wait: Option<String>,
+    /// Connections of the server that a run leaves to services
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_SPARE_CONNECTIONS",
+        value_name = "N"
+    )]
+    #[schemars(extend("default" = 10, "examples" = [30]))]
+    pub spare_connections: Option<usize>,
+    /// The load waits while a query through the live alias takes longer than this; default: it is only measured
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_LIVE_LATENCY_LIMIT",
+        value_name = "DURATION"
+    )]
+    #[schemars(extend("x-default" = "none: it is only measured", "examples" = ["500ms"]))]
+    pub live_latency_limit: Option<String>,
+    /// Longest statement of schema, derive and check files and of index builds; default: no limit
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_STATEMENT_LIMIT",
+        value_name = "DURATION"
+    )]
+    #[schemars(extend("x-default" = "none", "examples" = ["2h"]))]
+    pub statement_limit: Option<String>,
+    /// A standby that services read from
+    #[arg(skip)]
+    #[schemars(extend("x-default" = "none", "examples" = [[{ "name": "east", "target": "postgres://overnight@east.internal/postgres" }]]))]
+    pub replica: Option<Vec<watch::ReplicaKeys>>,
+    /// When a load waits for the disk, the log or a replica, and when a run gives up
+    #[arg(skip)]
+    #[schemars(extend("x-default" = "what fits most servers", "examples" = [{ "max_build": "200GiB" }]))]
+    pub brake: Option<watch::BrakeKeys>,
     /// Without a terminal, a line of progress at least this often
     #[arg(
         long,
@@ -227,6 +282,13 @@ impl Settings {
             flip_limit,
             flip_window,
             stall_limit,
+            undeclared_replicas,
+            replica_wait,
+            spare_connections,
+            live_latency_limit,
+            statement_limit,
+            replica,
+            brake,
             progress_every,
             home,
             postgres_bin,
@@ -256,6 +318,10 @@ pub struct Config {
     pub locale: String,
     pub retire_after: Duration,
     pub flip: FlipSettings,
+    pub replicas: watch::Replicas,
+    pub watching: watch::Watching,
+    /// Longest statement of numbered SQL and of index builds.
+    pub statement_limit: Option<Duration>,
     /// Longest silence of a run without a terminal.
     pub progress_every: Duration,
     pub home: PathBuf,
@@ -385,6 +451,22 @@ impl Config {
         if flip.limit < Duration::from_millis(10) {
             bail!(Problem::usage("flip_limit must be at least 10ms"));
         }
+        let live_latency = match settings.live_latency_limit {
+            Some(text) => Some(span("live_latency_limit", Some(text), 0)?),
+            None => None,
+        };
+        let statement_limit = match settings.statement_limit {
+            Some(text) => Some(span("statement_limit", Some(text), 0)?).filter(|of| !of.is_zero()),
+            None => None,
+        };
+        let replicas = watch::Replicas::read(
+            settings.replica,
+            settings.undeclared_replicas.as_deref(),
+            span("replica_wait", settings.replica_wait, 30)?,
+            env,
+        )?;
+        let watching =
+            watch::Watching::read(settings.brake, live_latency, settings.spare_connections)?;
         Ok(Config {
             project,
             target,
@@ -429,6 +511,9 @@ impl Config {
             locale: settings.locale.unwrap_or_else(|| "C".into()),
             retire_after: span("retire_after", settings.retire_after, 24 * 3600)?,
             flip,
+            replicas,
+            watching,
+            statement_limit,
             progress_every: span("progress_every", settings.progress_every, 30)?,
             home: settings.home.map_or_else(|| default_home(env), Ok)?,
             postgres_bin: settings.postgres_bin,

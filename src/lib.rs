@@ -50,3 +50,4 @@ pub mod progress;
 pub mod secret;
 pub mod switch;
 pub mod units;
+pub mod vitals;

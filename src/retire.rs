@@ -9,6 +9,7 @@ use crate::build::{Fate, allow_connections, drop_database, find_database_by_oid}
 use crate::crashpoint;
 use crate::ledger::{Build, DatasetRow, Ledger, Lock, State};
 use crate::postgres::Server;
+use crate::rotate::replicas;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::time::Duration;
@@ -50,6 +51,11 @@ pub async fn retire(
             .is_some_and(|age| age >= grace.as_secs_f64())
             || half_dropped(ledger, &build).await?;
         if !old_enough || protects(&row, &build) {
+            continue;
+        }
+        // A drop would end sessions on standbys, which the primary does not see.
+        if let Some(why) = replicas::in_use(server, build.database_oid.unwrap_or_default()).await {
+            retired.left.push(format!("{}: {why}", build.name));
             continue;
         }
         match drop_database(ledger, server, &build, false).await? {

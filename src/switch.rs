@@ -6,7 +6,13 @@
 
 /// Every guard that can be switched off. `scripts/guards` walks through them; a test compares the
 /// list with the source.
-pub const NAMES: &[&str] = &["flip.hold"];
+pub const NAMES: &[&str] = &[
+    "flip.hold",
+    "flip.replicas",
+    "flip.undeclared_replicas",
+    "flip.replica_sessions",
+    "retire.replicas",
+];
 
 /// Whether a guard is on.
 #[cfg(not(feature = "switches"))]

@@ -27,7 +27,7 @@ use std::{
 };
 use tokio::time::sleep;
 use tuning::Machine;
-pub use tuning::memory_bytes;
+pub use tuning::{disk_space, memory_bytes};
 
 /// The number in the socket's name; nothing listens on a network port.
 const PORT: u16 = 5432;

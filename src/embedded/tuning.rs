@@ -32,9 +32,9 @@ impl Machine {
                 .map_or(1, |cores| cores.get())
                 .try_into()
                 .unwrap_or(1),
-            free_disk_bytes: disk(data).await.map_or(4 * GIB, |(_, free)| free),
+            free_disk_bytes: disk_space(data).await.map_or(4 * GIB, |(_, free)| free),
             shared_memory_bytes: if shared.exists() {
-                disk(shared).await.map(|(size, _)| size)
+                disk_space(shared).await.map(|(size, _)| size)
             } else {
                 None
             },
@@ -129,7 +129,7 @@ pub async fn memory_bytes() -> u64 {
 }
 
 /// Size and free space of the file system below `path`, in bytes, as POSIX `df` tells them.
-pub(super) async fn disk(path: &Path) -> Option<(u64, u64)> {
+pub async fn disk_space(path: &Path) -> Option<(u64, u64)> {
     let text = output("df", &["-P", "-k", path.to_str()?]).await?;
     let fields: Vec<_> = text.lines().nth(1)?.split_whitespace().collect();
     let kilobytes = |index: usize| {
@@ -208,6 +208,6 @@ mod tests {
             machine.memory_bytes > 100 * MIB && machine.cores > 0,
             "{machine:?}"
         );
-        assert!(disk(Path::new("/")).await.is_some());
+        assert!(disk_space(Path::new("/")).await.is_some());
     }
 }

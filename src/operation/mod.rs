@@ -11,13 +11,14 @@ pub mod plan;
 pub mod reverify;
 
 use crate::capacity::Capacity;
+use crate::config::watch::Replicas;
 use crate::config::{Config, Env, dereference};
 use crate::dataset::Dataset;
 use crate::embedded::{self, Embedded};
 use crate::fetch::{FetchError, Location};
 use crate::ledger::{Ledger, Lock};
 use crate::postgres::error::explain_chain;
-use crate::postgres::{Server, Target};
+use crate::postgres::{Server, Standby, Standbys, Target};
 use crate::problem::Problem;
 use crate::rotate::probe::Prober;
 use crate::rotate::reconcile::{reconcile_alias, reconcile_builds};
@@ -38,18 +39,22 @@ impl Workplace {
     /// # Errors
     /// Status 2 for a target that cannot be read, status 3 for a server that does not answer.
     pub async fn open(config: Config, env: Env<'_>) -> Result<Workplace> {
+        let standbys = standbys(&config.replicas, env)?;
         let (server, embedded) = match &config.target {
             Some(target) => {
                 let target = Target::resolve(Some(target.expose()), env)
                     .with_context(|| Problem::usage("read the target"))?;
-                (Server::new(target, "overnight".into()), None)
+                (
+                    Server::followed(target, "overnight".into(), standbys),
+                    None,
+                )
             }
             None => {
                 let embedded = Embedded::ensure_running(&config.home, &options(&config, env))
                     .await
                     .context("start the embedded server")?;
                 (
-                    Server::new(embedded.target(), "overnight".into()),
+                    Server::followed(embedded.target(), "overnight".into(), standbys),
                     Some(embedded),
                 )
             }
@@ -151,6 +156,26 @@ impl Workplace {
     pub async fn location(&self) -> Result<Location> {
         location(&self.config).await
     }
+}
+
+/// Resolves the targets of the declared replicas.
+fn standbys(replicas: &Replicas, env: Env) -> Result<Standbys> {
+    let mut declared = Vec::new();
+    for replica in &replicas.declared {
+        let target = Target::resolve(Some(replica.target.expose()), env).with_context(|| {
+            Problem::usage(format!("read the target of replica `{}`", replica.name))
+        })?;
+        declared.push(Standby {
+            name: replica.name.clone(),
+            server: Server::new(target, "overnight".into()),
+            drain: replica.drain,
+        });
+    }
+    Ok(Standbys {
+        declared,
+        ignore_undeclared: replicas.ignore_undeclared,
+        wait: replicas.wait,
+    })
 }
 
 /// Opens the configured place of the raw files.

@@ -16,6 +16,7 @@ mod service;
 mod session;
 mod settings;
 pub mod sql;
+mod standby;
 mod target;
 mod tls;
 mod url;
@@ -27,6 +28,7 @@ pub use error::{
 pub use quote::{MAX_IDENTIFIER_BYTES, check_ident, quote_ident, quote_literal};
 pub use refusal::{Reason, Refusal};
 pub use session::{Canceller, Notice, Session};
+pub use standby::{Standby, Standbys};
 pub use target::{Host, SslMode, Target};
 
 use crate::secret::Secret;
@@ -57,6 +59,7 @@ struct Inner {
     target: Target,
     application: String,
     tls: OnceCell<MakeRustlsConnect>,
+    standbys: Standbys,
 }
 
 impl std::fmt::Debug for Inner {
@@ -77,13 +80,24 @@ struct Login<'a> {
 impl Server {
     /// A server; `application` begins every `application_name`. Opens no connection.
     pub fn new(target: Target, application: String) -> Server {
+        Self::followed(target, application, Standbys::default())
+    }
+
+    /// A server that these standbys follow.
+    pub fn followed(target: Target, application: String, standbys: Standbys) -> Server {
         Server {
             inner: Arc::new(Inner {
                 target,
                 application,
                 tls: OnceCell::new(),
+                standbys,
             }),
         }
+    }
+
+    /// The standbys that somebody declared.
+    pub fn standbys(&self) -> &Standbys {
+        &self.inner.standbys
     }
 
     /// Where this server is and how to log in.

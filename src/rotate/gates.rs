@@ -1,7 +1,7 @@
 //! Gates that are asked at the last moment: what verification could not know, because it is a
 //! matter of now and not of the build.
 
-use super::Move;
+use super::{Move, replicas};
 use crate::gate::{Gate, failures};
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, DatasetRow};
@@ -22,6 +22,7 @@ impl Move<'_> {
     ) -> Result<()> {
         self.refuse_held(row, to)?;
         let mut gates: Vec<Gate> = Vec::new();
+        gates.push(replicas::gate(self.ledger, self.server, to).await?);
         self.overrides.apply(&mut gates);
         self.ledger
             .record_findings(to, "rotate", &gates, self.overrides)

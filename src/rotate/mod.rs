@@ -9,6 +9,7 @@ mod gates;
 pub mod probe;
 pub mod reconcile;
 mod rename;
+pub mod replicas;
 
 use crate::build::{find_database, grant_readers};
 use crate::config::FlipSettings;
@@ -115,6 +116,10 @@ impl Move<'_> {
         crashpoint::reached("flip.after_probe");
         match looked {
             Ok(()) => {
+                // Not taken back if that fails: the primary is right, and the next start repeats it.
+                let wait = self.server.standbys().wait;
+                let alias = &self.dataset.name;
+                replicas::follow(self.ledger, self.server, alias, from, to, wait).await?;
                 self.ledger.flip_state(flip, "confirmed").await?;
                 crashpoint::reached("flip.after_confirm");
                 Ok(())

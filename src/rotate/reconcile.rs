@@ -5,6 +5,7 @@
 //! (somebody renamed or dropped a database) is reported, not guessed at.
 
 use super::probe::Prober;
+use super::replicas;
 use crate::build::{
     Fate, allow_connections, fail_and_sweep, find_database, find_database_by_oid, sweep,
 };
@@ -14,6 +15,7 @@ use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, quote_ident};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
+use std::time::Duration;
 
 /// Repairs what belongs to the alias; under the lock of its moves. Returns what was done.
 pub async fn reconcile_alias(ledger: &Ledger, server: &Server, dataset: &str) -> Result<()> {
@@ -122,9 +124,26 @@ async fn settle(
         ));
         return Ok(());
     }
+    if ledger.dataset(dataset).await?.live_build != Some(to.id) {
+        ledger.flip_state(flip, "confirmed").await?;
+        done.push(format!(
+            "a move to `{}` had happened and the alias has moved on since",
+            to.name
+        ));
+        return Ok(());
+    }
+    let from = match flip.from_build {
+        Some(id) => Some(ledger.build(id).await?),
+        None => None,
+    };
     // Services may have used the new build for hours: a look that fails now takes nothing back.
     // The owner looks, for the build itself; what the readers may was settled in the move.
-    match Prober::default().look(server, dataset, &to.name).await {
+    let looked = async {
+        Prober::default().look(server, dataset, &to.name).await?;
+        let wait = Duration::ZERO;
+        replicas::follow(ledger, server, dataset, from.as_ref(), &to, wait).await
+    };
+    match looked.await {
         Ok(()) => {
             ledger.flip_state(flip, "confirmed").await?;
             done.push(format!(

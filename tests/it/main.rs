@@ -33,6 +33,7 @@ mod operators;
 mod postgres;
 mod reference;
 mod rejects;
+mod replicas;
 mod retire;
 mod rollback;
 mod rotation;

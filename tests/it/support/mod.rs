@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod database;
 pub mod invariants;
 pub mod project;
+pub mod standby;
 
 pub use cluster::cluster;
 pub use invariants::check_invariants;
