@@ -5,7 +5,10 @@
 //! `OVERNIGHT_*` variable, then `overnight.toml`, then the default. A secret is never taken from
 //! a flag, because every user of the machine can read a process's arguments.
 
+mod router;
 pub mod watch;
+
+pub use router::{PgBouncerTable, PoolerSettings, RouterKind, RouterSettings};
 
 use crate::dataset::parse_toml;
 use crate::fetch::{PathStyle, S3Options};
@@ -162,6 +165,22 @@ pub struct Settings {
     )]
     #[schemars(extend("default" = "5m", "examples" = ["15m"]))]
     pub flip_window: Option<String>,
+    /// How the alias is realised: rename, pgbouncer or pointer
+    #[arg(long, global = true, env = "OVERNIGHT_ROUTER", value_name = "ROUTER")]
+    #[schemars(extend("default" = "rename", "examples" = ["pgbouncer"], "enum" = ["rename", "pgbouncer", "pointer"]))]
+    pub router: Option<String>,
+    /// How long sessions may stay on the build before a move; then they are ended
+    #[arg(long, global = true, env = "OVERNIGHT_DRAIN", value_name = "DURATION")]
+    #[schemars(extend("x-default" = "5m; with rename the move ends them", "examples" = ["30m"]))]
+    pub drain: Option<String>,
+    /// The poolers that services connect through, with `router = "pgbouncer"`
+    #[arg(skip)]
+    #[schemars(extend("x-default" = "none", "examples" = [[{
+        "admin": "host=/run/postgresql port=6432 user=overnight",
+        "include": "/etc/pgbouncer/overnight.ini",
+        "main": "/etc/pgbouncer/pgbouncer.ini"
+    }]]))]
+    pub pgbouncer: Option<Vec<PgBouncerTable>>,
     /// A COPY that makes no progress for this long is given up
     #[arg(
         long,
@@ -281,6 +300,9 @@ impl Settings {
             retire_after,
             flip_limit,
             flip_window,
+            router,
+            drain,
+            pgbouncer,
             stall_limit,
             undeclared_replicas,
             replica_wait,
@@ -322,6 +344,7 @@ pub struct Config {
     pub watching: watch::Watching,
     /// Longest statement of numbered SQL and of index builds.
     pub statement_limit: Option<Duration>,
+    pub router: RouterSettings,
     /// Longest silence of a run without a terminal.
     pub progress_every: Duration,
     pub home: PathBuf,
@@ -514,6 +537,12 @@ impl Config {
             replicas,
             watching,
             statement_limit,
+            router: RouterSettings::resolve(
+                settings.router.as_deref(),
+                settings.drain,
+                settings.pgbouncer,
+                env,
+            )?,
             progress_every: span("progress_every", settings.progress_every, 30)?,
             home: settings.home.map_or_else(|| default_home(env), Ok)?,
             postgres_bin: settings.postgres_bin,

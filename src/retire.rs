@@ -8,7 +8,7 @@
 use crate::build::{Fate, allow_connections, drop_database, find_database_by_oid};
 use crate::crashpoint;
 use crate::ledger::{Build, DatasetRow, Ledger, Lock, State};
-use crate::postgres::Server;
+use crate::postgres::{Server, find_error, quote_ident, sqlstate};
 use crate::rotate::replicas;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -145,7 +145,9 @@ async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Res
     let Some(database) = find_database_by_oid(ledger, oid).await? else {
         return Ok(());
     };
-    if database.name != build.name || !database.owned {
+    // A build that went live while the router was `rename` still has the alias's name under another.
+    let has_alias = database.name == build.dataset;
+    if (database.name != build.name && !has_alias) || !database.owned {
         retired.left.push(format!(
             "{}: its database has another name or owner",
             build.name
@@ -156,6 +158,16 @@ async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Res
     crashpoint::reached("retire.before_tombstone");
     ledger.begin().await?;
     let closed = async {
+        if has_alias {
+            let (old, new) = (quote_ident(&database.name), quote_ident(&build.name));
+            ledger
+                .session
+                .batch_execute(&format!(
+                    "set local statement_timeout = '2s'; alter database {old} rename to {new};
+                     set local statement_timeout = 0"
+                ))
+                .await?;
+        }
         allow_connections(ledger, &build.name, false).await?;
         ledger.set_state(build, State::Tombstone).await?;
         ledger
@@ -165,6 +177,11 @@ async fn tombstone(ledger: &Ledger, build: &Build, retired: &mut Retired) -> Res
     };
     if let Err(error) = closed.await {
         ledger.rollback().await;
+        if has_alias && find_error(&error).and_then(sqlstate) == Some("55006") {
+            let left = format!("{}: somebody is connected", build.name);
+            retired.left.push(left);
+            return Ok(());
+        }
         return Err(error).with_context(|| format!("close `{}`", build.name));
     }
     crashpoint::reached("retire.after_tombstone");

@@ -12,6 +12,12 @@ pub const NAMES: &[&str] = &[
     "flip.undeclared_replicas",
     "flip.replica_sessions",
     "retire.replicas",
+    "flip.direct_look",
+    "pgbouncer.includes",
+    "pgbouncer.foreign_alias",
+    "pgbouncer.proof",
+    "drain.wait",
+    "reconcile.catalog",
 ];
 
 /// Whether a guard is on.

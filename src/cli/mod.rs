@@ -11,6 +11,7 @@ mod interrupt;
 mod log;
 mod output;
 mod plan;
+mod reconcile;
 mod reference;
 mod reject_file;
 mod retire;
@@ -86,6 +87,8 @@ enum Command {
     Hold(hold::HoldArgs),
     /// Allow moves of the alias again
     Release(hold::ReleaseArgs),
+    /// Repair what a move that died has left, and say where the alias leads
+    Reconcile(reconcile::Args),
     /// What is live, how old it is, what waits
     Status(status::Args),
     /// Every build that the ledger remembers
@@ -193,6 +196,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Rollback(args) => rotate::rollback(args, &desk).await,
             Command::Hold(args) => hold::hold(args, &desk).await,
             Command::Release(args) => hold::release(args, &desk).await,
+            Command::Reconcile(args) => reconcile::exec(args, &desk).await,
             Command::Status(args) => status::exec(args, &desk).await,
             Command::Builds(args) => builds::exec(args, &desk).await,
             Command::Retire(args) => retire::exec(args, &desk).await,

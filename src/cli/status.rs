@@ -2,6 +2,7 @@
 
 use super::{Desk, output};
 use crate::operation::inspect::{Status, status};
+use crate::rotate::Seen;
 use crate::units::{Bytes, grouped};
 use anyhow::Result;
 use serde_json::json;
@@ -25,6 +26,16 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     Ok(0)
 }
 
+/// Where an alias leads at one place.
+pub(super) fn seen(seen: &Seen) -> String {
+    let leads = match (&seen.error, &seen.database) {
+        (Some(error), _) => format!("cannot be asked: {error}"),
+        (None, Some(database)) => format!("leads to `{database}`"),
+        (None, None) => "leads nowhere".into(),
+    };
+    format!("alias      {}: {leads}", seen.place)
+}
+
 fn describe(status: &Status) -> String {
     let mut out = match &status.live {
         Some(live) => format!("{}: `{live}` is live", status.dataset),
@@ -41,6 +52,17 @@ fn describe(status: &Status) -> String {
     }
     if let Some(bytes) = status.bytes_on_disk {
         out += &format!("\n  on disk    {}", Bytes(bytes as u64));
+    }
+    if status.router != "rename" && status.live.is_some() {
+        for seen in &status.alias {
+            out += &format!("\n  {}", self::seen(seen));
+        }
+    }
+    if status.unconfirmed {
+        out += "\n  MOVING     the last move is not confirmed yet";
+    }
+    for staying in &status.draining {
+        out += &format!("\n  draining   {staying}");
     }
     if let Some(previous) = &status.previous {
         out += &format!("\n  before     `{previous}`");

@@ -1,6 +1,7 @@
 //! `overnight url`: a connection URL for the alias, without a password.
 
 use super::{Desk, output};
+use crate::operation::routes;
 use anyhow::Result;
 use serde_json::json;
 
@@ -15,10 +16,7 @@ pub struct Args {
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let url = place
-        .server
-        .target()
-        .url_for(&dataset.name, args.role.as_deref());
+    let url = routes::url(&place, &dataset.name, args.role.as_deref()).await?;
     if desk.json {
         output::json(&json!({"dataset": dataset.name, "url": url}))?;
     } else {

@@ -158,7 +158,9 @@ impl Watching {
         let bytes = |size: Option<Bytes>| size.map(|size| size.0);
         Ok(Watching {
             every,
-            patience: keys.patience.map_or(Duration::from_secs(600), |span| span.0),
+            patience: keys
+                .patience
+                .map_or(Duration::from_secs(600), |span| span.0),
             wal: bytes(keys.wal),
             lag: keys.lag.map_or(4 << 30, |size| size.0),
             free: bytes(keys.free),

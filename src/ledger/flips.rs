@@ -3,6 +3,7 @@
 use super::{Build, Ledger};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
+use std::time::Duration;
 
 /// Forward to a new build, or back to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +123,15 @@ impl Ledger {
                 &[&flip.id],
             )
             .await?;
+        // Whoever is still on the build before an earlier move is now this move's to wait for.
+        self.session
+            .execute(
+                "update ledger.flip set state = 'superseded'
+                 where dataset = $1 and state = 'switched' and id <> $2",
+                &[&dataset, &flip.id],
+            )
+            .await?;
+        self.point(dataset).await?;
         self.event(
             dataset,
             Some(flip.to_build),
@@ -168,6 +178,7 @@ impl Ledger {
             )
             .await?;
         self.flip_state(flip, "reverted").await?;
+        self.point(dataset).await?;
         let why = "the look through the alias failed";
         self.event(dataset, Some(flip.to_build), "reverted", why)
             .await
@@ -185,6 +196,21 @@ impl Ledger {
             .await
             .with_context(|| format!("record the move as {state}"))?;
         Ok(())
+    }
+
+    /// How long ago a move happened.
+    pub async fn switched_for(&self, flip: &Flip) -> Result<Duration> {
+        let seconds: f64 = self
+            .session
+            .query_one(
+                "select greatest(0, coalesce(extract(epoch from clock_timestamp() - switched_at), 0))::float8
+                 from ledger.flip where id = $1",
+                &[&flip.id],
+            )
+            .await
+            .context("ask when the alias was moved")?
+            .get(0);
+        Ok(Duration::from_secs_f64(seconds))
     }
 
     /// Moves that were begun and neither confirmed nor given up.

@@ -5,6 +5,7 @@
 //! holds the lock of a dataset: advisory locks are per database, so the lock is only ever taken
 //! here, on a direct connection, and is gone when the session is.
 
+mod alias;
 pub mod builds;
 pub mod events;
 mod findings;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
+pub use alias::Pointer;
 pub use builds::{Build, DatasetRow, State};
 
 /// How long a move of the alias by somebody else is waited for.
@@ -24,10 +26,11 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
+    include_str!("schema_alias.sql"),
 ];
 
 /// Version of the tables after all steps.

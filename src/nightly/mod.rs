@@ -135,7 +135,7 @@ pub async fn run(
         });
     }
     if !options.no_rotate {
-        refuse_stranger(&ledger, &dataset.name).await?;
+        refuse_stranger(&ledger, &place.router, &dataset.name).await?;
     }
     let this = Run {
         place,
@@ -182,6 +182,7 @@ pub async fn run(
                 server: &place.server,
                 dataset,
                 prober: &prober,
+                router: &place.router,
                 settings: place.config.flip,
                 kind: Kind::Rotate,
                 reason: None,

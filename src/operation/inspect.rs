@@ -1,7 +1,10 @@
 //! What is live, what is kept, what happened: reading the ledger without its lock.
 
 use super::Workplace;
+use super::routes::{draining, is_open};
 use crate::ledger::{Build, Ledger, State};
+use crate::rotate::Seen;
+use crate::rotate::drain::Staying;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -23,6 +26,12 @@ pub struct Status {
     pub waiting: Vec<String>,
     pub kept: usize,
     pub bytes_on_disk: Option<i64>,
+    /// How the alias is realised, and where it leads at each place that decides it.
+    pub router: &'static str,
+    pub alias: Vec<Seen>,
+    /// The last move is not confirmed: sessions are still on the build before, or the look is missing.
+    pub unconfirmed: bool,
+    pub draining: Vec<Staying>,
     pub last_failure: Option<Failure>,
 }
 
@@ -82,6 +91,10 @@ pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Stat
                 .filter(|build| matches!(build.state, State::Published | State::Verified))
                 .count(),
             bytes_on_disk: age.as_ref().and_then(|row| row.get(1)),
+            router: place.router.word(),
+            alias: place.router.observe(&ledger, &name).await?,
+            unconfirmed: is_open(&ledger, &name).await?,
+            draining: draining(&ledger, &name).await?,
             last_failure: builds
                 .iter()
                 .find(|build| build.failure.is_some())

@@ -8,7 +8,9 @@ pub mod infer;
 pub mod inspect;
 pub mod moves;
 pub mod plan;
+pub mod reconcile;
 pub mod reverify;
+pub mod routes;
 
 use crate::capacity::Capacity;
 use crate::config::watch::Replicas;
@@ -20,6 +22,7 @@ use crate::ledger::{Ledger, Lock};
 use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, Standby, Standbys, Target};
 use crate::problem::Problem;
+use crate::rotate::Router;
 use crate::rotate::probe::Prober;
 use crate::rotate::reconcile::{reconcile_alias, reconcile_builds};
 use crate::secret::Secret;
@@ -30,6 +33,7 @@ use std::time::Duration;
 pub struct Workplace {
     pub config: Config,
     pub server: Server,
+    pub router: Router,
     embedded: Option<Embedded>,
 }
 
@@ -44,10 +48,7 @@ impl Workplace {
             Some(target) => {
                 let target = Target::resolve(Some(target.expose()), env)
                     .with_context(|| Problem::usage("read the target"))?;
-                (
-                    Server::followed(target, "overnight".into(), standbys),
-                    None,
-                )
+                (Server::followed(target, "overnight".into(), standbys), None)
             }
             None => {
                 let embedded = Embedded::ensure_running(&config.home, &options(&config, env))
@@ -59,9 +60,11 @@ impl Workplace {
                 )
             }
         };
+        let router = Router::new(&config.router, server.target(), env)?;
         Ok(Workplace {
             config,
             server,
+            router,
             embedded,
         })
     }
@@ -86,7 +89,7 @@ impl Workplace {
         ledger.lock(&dataset.name, Lock::Build).await?;
         self.ensure_readers(dataset).await?;
         ledger.wait_for(&dataset.name, Lock::Move).await?;
-        reconcile_alias(&ledger, &self.server, &dataset.name).await?;
+        self.repair_alias(&ledger, dataset).await?;
         ledger.unlock(&dataset.name, Lock::Move).await?;
         reconcile_builds(&ledger, &self.server, &dataset.name).await?;
         Ok(ledger)
@@ -97,8 +100,19 @@ impl Workplace {
         let ledger = self.ledger(purpose).await?;
         ledger.wait_for(&dataset.name, Lock::Move).await?;
         self.ensure_readers(dataset).await?;
-        reconcile_alias(&ledger, &self.server, &dataset.name).await?;
+        self.repair_alias(&ledger, dataset).await?;
         Ok(ledger)
+    }
+
+    /// Puts right what a move that died has left of the alias.
+    async fn repair_alias(&self, ledger: &Ledger, dataset: &Dataset) -> Result<()> {
+        // A password that only the environment knows is not at hand: then whoever may enter the pooler
+        // without one looks through it.
+        let prober = self.prober(dataset, &|_| None).unwrap_or_else(|_| Prober {
+            login: None,
+            readers: dataset.settings.readers.clone(),
+        });
+        reconcile_alias(ledger, &self.server, &self.router, &prober, &dataset.name).await
     }
 
     async fn ensure_readers(&self, dataset: &Dataset) -> Result<()> {

@@ -135,6 +135,7 @@ async fn moved(
         server: &place.server,
         dataset,
         prober: &prober,
+        router: &place.router,
         settings: place.config.flip,
         kind: go.kind,
         reason: go.reason,

@@ -83,7 +83,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     let digest = input_digest(dataset, &files, &manifest);
     let live = live_build(&ledger, dataset).await?;
-    refuse_stranger(&ledger, &dataset.name).await?;
+    refuse_stranger(&ledger, &place.router, &dataset.name).await?;
     let run = Run {
         place,
         ledger: &ledger,

@@ -75,6 +75,8 @@ struct Login<'a> {
     user: &'a str,
     password: Option<&'a Secret>,
     purpose: &'a str,
+    /// Nothing is set, and no version asked for.
+    bare: bool,
 }
 
 impl Server {
@@ -118,6 +120,7 @@ impl Server {
             user,
             password: None,
             purpose,
+            bare: false,
         })
         .await
     }
@@ -139,6 +142,31 @@ impl Server {
             user,
             password,
             purpose,
+            bare: false,
+        })
+        .await
+    }
+
+    /// Connects to a pooler, or through one: nothing is set in the session, because a pooler hands
+    /// it on to others, and a console of a pooler knows no settings. Only
+    /// [`simple_query`](tokio_postgres::Client::simple_query) may be used, since the next statement may
+    /// run in another session of the server.
+    ///
+    /// # Errors
+    /// As for [`Server::connect`].
+    pub async fn connect_bare(
+        &self,
+        database: &str,
+        user: Option<&str>,
+        password: Option<&Secret>,
+        purpose: &str,
+    ) -> anyhow::Result<Session> {
+        self.open(Login {
+            database,
+            user: user.unwrap_or(&self.inner.target.user),
+            password,
+            purpose,
+            bare: true,
         })
         .await
     }
@@ -262,10 +290,11 @@ impl Server {
         {
             config.password(password.expose());
         }
-        if let Some(options) = &target.options {
+        // Poolers refuse the one, and answer the other from any session.
+        if let Some(options) = target.options.as_ref().filter(|_| !login.bare) {
             config.options(options);
         }
-        if target.writable_only {
+        if target.writable_only && !login.bare {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         if target.tls.direct && mode == DriverMode::Require {
@@ -296,22 +325,26 @@ where
         .unwrap_or_default()
         .to_owned();
     let server_major = major_of(&server_version);
-    if server_major < OLDEST_MAJOR {
+    if server_major < OLDEST_MAJOR && !login.bare {
         let message = format!("the server is PostgreSQL {server_version}");
         let hint = format!("overnight works with PostgreSQL {OLDEST_MAJOR} and newer");
         return Err(attempt.refused(Reason::Unsuitable, message, hint).into());
     }
     let canceller = Canceller::new(&client, tls);
     let line = Line::start(connection, canceller.clone());
-    let backend_pid = settings::apply(&client, server_major)
-        .await
-        .map_err(|error| {
-            attempt.refused(
-                Reason::Other,
-                format!("{error:#}"),
-                "a direct connection to the server is needed",
-            )
-        })?;
+    let backend_pid = match login.bare {
+        // A pooler's server processes come and go.
+        true => 0,
+        false => settings::apply(&client, server_major)
+            .await
+            .map_err(|error| {
+                attempt.refused(
+                    Reason::Other,
+                    format!("{error:#}"),
+                    "a direct connection to the server is needed",
+                )
+            })?,
+    };
     let facts = Facts {
         database: login.database.into(),
         user: login.user.into(),

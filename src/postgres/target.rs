@@ -242,6 +242,21 @@ impl Target {
             .join(", ")
     }
 
+    /// Host and port of the first place, as a pooler's configuration spells them: a folder is a socket.
+    pub fn first_place(&self) -> Option<(String, u16)> {
+        self.hosts.first().map(|host| {
+            let name = match &host.place {
+                Place::Socket(folder) => folder.display().to_string(),
+                Place::Network {
+                    address: Some(address),
+                    ..
+                } => address.to_string(),
+                Place::Network { name, .. } => name.clone(),
+            };
+            (name, host.port)
+        })
+    }
+
     /// The password for one connection: the configured one, or a line of the password file. The
     /// configured one belongs to the configured role only.
     pub(super) fn password(&self, host: &Host, database: &str, user: &str) -> Option<&Secret> {

@@ -1,15 +1,21 @@
 //! A look through the alias with a service's eyes.
 
+use super::pgbouncer::Pooler;
 use crate::postgres::Server;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
+use tokio_postgres::SimpleQueryMessage;
 
 /// How long the look is tried: a connection that was waiting while the alias moved may be told
 /// that the database "seems to have just been dropped or renamed".
 const ATTEMPTS: u32 = 10;
 const BETWEEN: Duration = Duration::from_millis(200);
+/// Looks through each pooler, and how long one may take: a pooler that cannot reach its server keeps
+/// a client waiting for minutes.
+const THROUGH: usize = 3;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who looks.
 #[derive(Debug, Default)]
@@ -35,6 +41,51 @@ impl Prober {
             }
             tokio::time::sleep(BETWEEN).await;
         }
+    }
+
+    /// Reads the stamp through a pooler, as often as it takes to meet more than one of its sessions.
+    ///
+    /// # Errors
+    /// When the pooler lets nobody in, or leads to another build.
+    pub async fn look_through(&self, pooler: &Pooler, alias: &str, build: &str) -> Result<()> {
+        let (user, password) = match (&self.login, self.readers.first()) {
+            (Some((user, password)), _) => (user.as_str(), password.as_ref()),
+            (None, Some(reader)) => (reader.as_str(), None),
+            (None, None) => bail!(
+                Problem::usage("nobody can look through the pooler: the dataset has no readers")
+                    .hint("name a login in dataset.toml: probe = { user = \"…\" }")
+            ),
+        };
+        for _ in 0..THROUGH {
+            let looked = async {
+                let session = pooler.session(alias, user, password).await?;
+                // In one message: the next one may be answered by another session of the server.
+                let answer = session
+                    .simple_query("select build from overnight.build")
+                    .await
+                    .context("read the stamp through the pooler")?;
+                session.close().await;
+                Ok(answer.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                }))
+            };
+            let found: Option<String> = tokio::time::timeout(PATIENCE, looked)
+                .await
+                .map_err(|_| anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs()))
+                .and_then(|found| found)
+                .with_context(|| {
+                    format!("look as `{user}` through the pooler at {}", pooler.place())
+                })?;
+            if found.as_deref() != Some(build) {
+                bail!(
+                    "the pooler at {} leads to `{}`, not to `{build}`",
+                    pooler.place(),
+                    found.as_deref().unwrap_or("nothing")
+                );
+            }
+        }
+        Ok(())
     }
 
     async fn look_once(&self, server: &Server, alias: &str, build: &str) -> Result<()> {

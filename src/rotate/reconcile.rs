@@ -4,8 +4,11 @@
 //! nothing half-built is left. Each step may be repeated. What only a human can have done
 //! (somebody renamed or dropped a database) is reported, not guessed at.
 
+use super::pgbouncer::Poolers;
 use super::probe::Prober;
 use super::replicas;
+use super::router::{Router, Way};
+use super::{drain, pointer};
 use crate::build::{
     Fate, allow_connections, fail_and_sweep, find_database, find_database_by_oid, sweep,
 };
@@ -14,16 +17,34 @@ use crate::ledger::{Build, Ledger, State};
 use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, quote_ident};
 use crate::problem::Problem;
+use crate::switch;
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
 
-/// Repairs what belongs to the alias; under the lock of its moves. Returns what was done.
-pub async fn reconcile_alias(ledger: &Ledger, server: &Server, dataset: &str) -> Result<()> {
+/// Repairs what belongs to the alias; under the lock of its moves. `prober` looks through poolers.
+pub async fn reconcile_alias(
+    ledger: &Ledger,
+    server: &Server,
+    router: &Router,
+    prober: &Prober,
+    dataset: &str,
+) -> Result<()> {
     let mut done = Vec::new();
-    check_alias(ledger, dataset).await?;
-    reopen_live(ledger, dataset, &mut done).await?;
+    check_alias(ledger, router, dataset).await?;
+    reopen_live(ledger, router, dataset, &mut done).await?;
+    done.extend(pointer::put_right(ledger, &ledger.dataset(dataset).await?).await?);
+    if let Way::PgBouncer(poolers) = &router.way {
+        repair_poolers(ledger, poolers, dataset, &mut done).await?;
+    }
+    let settle = Settle {
+        ledger,
+        server,
+        router,
+        prober,
+        dataset,
+    };
     for flip in ledger.open_flips(dataset).await? {
-        settle(ledger, server, dataset, &flip, &mut done).await?;
+        settle.settle(&flip, &mut done).await?;
     }
     report(ledger, dataset, &done).await
 }
@@ -50,43 +71,58 @@ async fn report(ledger: &Ledger, dataset: &str, done: &[String]) -> Result<()> {
 }
 
 /// The database at the alias is the one that the ledger calls live.
-async fn check_alias(ledger: &Ledger, dataset: &str) -> Result<()> {
+async fn check_alias(ledger: &Ledger, router: &Router, dataset: &str) -> Result<()> {
     let row = ledger.dataset(dataset).await?;
     let Some(live) = row.live_build else {
         return Ok(());
     };
     let live = ledger.build(live).await?;
-    let at_alias = find_database(ledger, dataset).await?;
-    if at_alias.as_ref().map(|database| database.oid) == live.database_oid {
+    let at_alias = router.database_of(ledger, dataset, &live).await?;
+    let agrees = at_alias.as_ref().map(|database| database.oid) == live.database_oid
+        && live.database_oid.is_some();
+    if agrees || !switch::on("reconcile.catalog") {
         return Ok(());
     }
-    bail!(
-        Problem::dependency(format!(
-            "the ledger says that `{}` is live, but the database `{}` is {}",
-            live.name,
-            dataset,
-            match at_alias {
-                Some(_) => "another one",
-                None => "not there",
-            }
-        ))
-        .hint("somebody renamed, dropped or restored a database; put the names right, then run again; nothing was changed")
-    )
+    let text = match (&router.way, at_alias) {
+        (Way::Rename, Some(_)) => format!(
+            "the ledger says that `{}` is live, but the database `{dataset}` is another one",
+            live.name
+        ),
+        (Way::Rename, None) => format!(
+            "the ledger says that `{}` is live, but the database `{dataset}` is not there",
+            live.name
+        ),
+        _ => format!(
+            "the ledger says that `{}` is live, but its database is not there",
+            live.name
+        ),
+    };
+    bail!(Problem::dependency(text).hint(format!(
+        "somebody renamed, dropped or restored a database, or the router is another one now; \
+         nothing was changed. Put it right, or take what is there: \
+         `overnight reconcile {dataset} --accept-catalog --reason TEXT`"
+    )))
 }
 
 /// A live database that refuses connections was closed by a human or by a tool that died.
-async fn reopen_live(ledger: &Ledger, dataset: &str, done: &mut Vec<String>) -> Result<()> {
-    if ledger.dataset(dataset).await?.live_build.is_none() {
-        return Ok(());
-    }
-    let Some(database) = find_database(ledger, dataset).await? else {
+async fn reopen_live(
+    ledger: &Ledger,
+    router: &Router,
+    dataset: &str,
+    done: &mut Vec<String>,
+) -> Result<()> {
+    let Some(live) = ledger.dataset(dataset).await?.live_build else {
         return Ok(());
     };
+    let live = ledger.build(live).await?;
+    let Some(database) = router.database_of(ledger, dataset, &live).await? else {
+        return Ok(());
+    };
+    let name = &database.name;
     if !database.allow_connections {
-        allow_connections(ledger, dataset, true).await?;
+        allow_connections(ledger, name, true).await?;
         done.push(format!(
-            "the live database `{}` was closed to connections and was opened",
-            dataset
+            "the live database `{name}` was closed to connections and was opened"
         ));
     }
     if database.connection_limit == 0 {
@@ -94,73 +130,173 @@ async fn reopen_live(ledger: &Ledger, dataset: &str, done: &mut Vec<String>) -> 
             .session
             .batch_execute(&format!(
                 "alter database {} connection limit -1",
-                quote_ident(dataset)
+                quote_ident(name)
             ))
             .await
             .context("lift the connection limit of the live database")?;
         done.push(format!(
-            "the live database `{}` had a connection limit of 0, which was lifted",
-            dataset
+            "the live database `{name}` had a connection limit of 0, which was lifted"
         ));
     }
     Ok(())
 }
 
-/// A move that was begun and not confirmed. Its record is part of its transaction, so the state
-/// says surely whether the alias has moved.
-async fn settle(
+/// Poolers lead where the ledger says, and let clients through. A pooler that does not answer
+/// keeps nobody from building: the move will ask it again.
+async fn repair_poolers(
     ledger: &Ledger,
-    server: &Server,
+    poolers: &Poolers,
     dataset: &str,
-    flip: &Flip,
     done: &mut Vec<String>,
 ) -> Result<()> {
-    let to = ledger.build(flip.to_build).await?;
-    if flip.state == "intent" {
-        ledger.flip_state(flip, "abandoned").await?;
-        done.push(format!(
-            "a move to `{}` had not happened and was abandoned",
-            to.name
-        ));
-        return Ok(());
-    }
-    if ledger.dataset(dataset).await?.live_build != Some(to.id) {
-        ledger.flip_state(flip, "confirmed").await?;
-        done.push(format!(
-            "a move to `{}` had happened and the alias has moved on since",
-            to.name
-        ));
-        return Ok(());
-    }
-    let from = match flip.from_build {
-        Some(id) => Some(ledger.build(id).await?),
-        None => None,
-    };
-    // Services may have used the new build for hours: a look that fails now takes nothing back.
-    // The owner looks, for the build itself; what the readers may was settled in the move.
-    let looked = async {
-        Prober::default().look(server, dataset, &to.name).await?;
-        let wait = Duration::ZERO;
-        replicas::follow(ledger, server, dataset, from.as_ref(), &to, wait).await
-    };
-    match looked.await {
-        Ok(()) => {
-            ledger.flip_state(flip, "confirmed").await?;
+    let aliases = ledger.live_aliases().await?;
+    for pooler in poolers.all() {
+        let repaired = async {
+            if let Some(line) = pooler.resume(dataset).await? {
+                done.push(line);
+            }
+            let shown = pooler.line(dataset).await?.map(|line| line.database);
+            if aliases.get(dataset).is_none() || shown.as_ref() == aliases.get(dataset) {
+                return Ok(());
+            }
+            poolers.ready(ledger).await?;
+            pooler.catch_up(ledger, dataset).await?;
             done.push(format!(
-                "a move to `{}` had happened and was confirmed",
-                to.name
+                "the pooler at {} led `{dataset}` to `{}` and was moved to the live build",
+                pooler.place(),
+                shown.as_deref().unwrap_or("nothing")
             ));
-        }
-        Err(error) => {
+            anyhow::Ok(())
+        };
+        if let Err(error) = repaired.await {
             let why = explain_chain(&error);
-            tracing::warn!(
-                dataset,
-                "a move to `{}` is not confirmed yet: {why}",
-                to.name
-            );
+            tracing::warn!(dataset, "{why}; tried again by the next command");
         }
     }
     Ok(())
+}
+
+/// What it takes to bring an unfinished move to its end.
+struct Settle<'s> {
+    ledger: &'s Ledger,
+    server: &'s Server,
+    router: &'s Router,
+    prober: &'s Prober,
+    dataset: &'s str,
+}
+
+impl Settle<'_> {
+    /// A move that was begun and not confirmed. Its record is part of its transaction, so the state
+    /// says surely whether the alias has moved.
+    async fn settle(&self, flip: &Flip, done: &mut Vec<String>) -> Result<()> {
+        let to = self.ledger.build(flip.to_build).await?;
+        if flip.state == "intent" {
+            self.close_again(&to).await?;
+            self.ledger.flip_state(flip, "abandoned").await?;
+            done.push(format!(
+                "a move to `{}` had not happened and was abandoned",
+                to.name
+            ));
+            return Ok(());
+        }
+        let live = self.ledger.dataset(self.dataset).await?.live_build;
+        if live != Some(to.id) {
+            self.ledger.flip_state(flip, "confirmed").await?;
+            done.push(format!(
+                "a move to `{}` had happened and the alias has moved on since",
+                to.name
+            ));
+            return Ok(());
+        }
+        // Services may have used the new build for hours: a look that fails now takes nothing back.
+        let finished = async {
+            self.look(&to).await?;
+            self.replicas_follow(flip, &to).await?;
+            self.left_behind(flip).await
+        };
+        match finished.await {
+            Ok(None) => {
+                self.ledger.flip_state(flip, "confirmed").await?;
+                done.push(format!(
+                    "a move to `{}` had happened and was confirmed",
+                    to.name
+                ));
+            }
+            Ok(Some(who)) => tracing::warn!(
+                dataset = self.dataset,
+                "the move to `{}` is not confirmed yet, sessions are still on the build before: {who}",
+                to.name
+            ),
+            Err(error) => {
+                let why = explain_chain(&error);
+                tracing::warn!(
+                    dataset = self.dataset,
+                    "a move to `{}` is not confirmed yet: {why}",
+                    to.name
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A build that was opened for a look, and whose move did not happen, waits sealed again.
+    async fn close_again(&self, to: &Build) -> Result<()> {
+        let Some(oid) = to.database_oid.filter(|_| to.state == State::Verified) else {
+            return Ok(());
+        };
+        match find_database_by_oid(self.ledger, oid).await? {
+            Some(database) if database.allow_connections => {
+                allow_connections(self.ledger, &database.name, false).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The owner looks, for the build itself; what the readers may was settled in the move. Through
+    /// a pooler only who is known to it can look.
+    async fn look(&self, to: &Build) -> Result<()> {
+        let owner = Prober::default();
+        match &self.router.way {
+            Way::Rename => owner.look(self.server, self.dataset, &to.name).await,
+            Way::Pointer => {
+                pointer::look(&owner, self.ledger, self.server, self.dataset, &to.name).await
+            }
+            Way::PgBouncer(poolers) => {
+                for pooler in poolers.all() {
+                    self.prober
+                        .look_through(pooler, self.dataset, &to.name)
+                        .await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The declared replicas have moved along as well.
+    async fn replicas_follow(&self, flip: &Flip, to: &Build) -> Result<()> {
+        let from = match flip.from_build {
+            Some(id) => Some(self.ledger.build(id).await?),
+            None => None,
+        };
+        let name = self.router.name_of_live(self.dataset, to);
+        let wait = Duration::ZERO;
+        replicas::follow(self.ledger, self.server, name, from.as_ref(), to, wait).await
+    }
+
+    /// Who is still on the build before; after the limit they are ended.
+    async fn left_behind(&self, flip: &Flip) -> Result<Option<String>> {
+        let Some(from) = flip.from_build.filter(|_| !self.router.ends_sessions()) else {
+            return Ok(None);
+        };
+        let from = self.ledger.build(from).await?;
+        let before = match from.database_oid {
+            Some(oid) => find_database_by_oid(self.ledger, oid).await?,
+            None => None,
+        };
+        let since = self.ledger.switched_for(flip).await?;
+        let left = drain::finish(self.ledger, before, since, self.router.drain).await?;
+        Ok((!left.is_empty()).then(|| drain::in_words(&left)))
+    }
 }
 
 async fn repair_build(
@@ -189,8 +325,12 @@ async fn repair_build(
             // Sealed is what was verified; what was open meanwhile may be anything.
             Some(database) if database.allow_connections => {
                 let why = "was found open after it was sealed";
-                // Open because somebody rotates to it at this moment? Then it is not verified any more.
-                if ledger.build(build.id).await?.state != State::Verified {
+                // Open because somebody rotates to it at this moment? Then a move to it is under way,
+                // or it is not verified any more.
+                let flips = ledger.open_flips(&build.dataset).await?;
+                if flips.iter().any(|flip| flip.to_build == build.id)
+                    || ledger.build(build.id).await?.state != State::Verified
+                {
                     return Ok(());
                 }
                 done.push(format!("`{}` {why} and is no longer verified", build.name));

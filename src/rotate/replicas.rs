@@ -162,7 +162,7 @@ async fn has_replayed(standby: &Standby, wanted: &Wanted, wait: Duration) -> Res
 pub(super) async fn follow(
     ledger: &Ledger,
     server: &Server,
-    alias: &str,
+    name: &str,
     from: Option<&Build>,
     to: &Build,
     wait: Duration,
@@ -171,7 +171,7 @@ pub(super) async fn follow(
     if standbys.is_empty() {
         return Ok(());
     }
-    let wanted = Wanted::now(ledger, to, Some(alias)).await?;
+    let wanted = Wanted::now(ledger, to, Some(name)).await?;
     let old = from.and_then(|build| build.database_oid);
     let followed = standbys.iter().map(|standby| async {
         let session = has_replayed(standby, &wanted, wait).await?;
@@ -200,7 +200,11 @@ pub(super) async fn follow(
 
 /// Waits for the sessions of the old build as long as they may drain, then ends them.
 async fn leave(standby: &Standby, session: &Session, oid: u32, at_once: bool) -> Result<()> {
-    let drain = if at_once { Duration::ZERO } else { standby.drain };
+    let drain = if at_once {
+        Duration::ZERO
+    } else {
+        standby.drain
+    };
     let begun = Instant::now();
     loop {
         let left = sessions(session, oid).await?;

@@ -46,7 +46,12 @@ pub async fn folders(
     };
     // A server in a container tells a folder of its own.
     if let Some(data) = told.filter(|data| data.is_dir()) {
-        folders.extend(PARTS.map(|part| data.join(part)).into_iter().filter(|part| part.is_dir()));
+        folders.extend(
+            PARTS
+                .map(|part| data.join(part))
+                .into_iter()
+                .filter(|part| part.is_dir()),
+        );
         folders.push(data);
     }
     Ok(folders)
@@ -99,11 +104,7 @@ pub async fn reckoned(client: &Client, size_bytes: u64, log_bytes: u64) -> Resul
 /// The marks of a disk: below the first a load waits, below the second a run gives up.
 pub fn marks(size_bytes: u64, free: Option<u64>, free_min: Option<u64>) -> (u64, u64) {
     const GIB: u64 = 1 << 30;
-    let free = free.unwrap_or_else(|| {
-        (size_bytes / 20)
-            .max(GIB.min(size_bytes / 5))
-            .min(4 * GIB)
-    });
+    let free = free.unwrap_or_else(|| (size_bytes / 20).max(GIB.min(size_bytes / 5)).min(4 * GIB));
     (free, free_min.unwrap_or(free / 2).min(free))
 }
 

@@ -16,17 +16,31 @@ enum Night {
     First,
     /// A live build and one before it.
     Later,
+    /// The same two behind a pooler.
+    PooledFirst,
+    PooledLater,
 }
 
 /// Everything to try: each point where it can be reached; moves of the alias in both states.
 fn plan() -> Vec<(Night, &'static str)> {
     let mut plan = Vec::new();
     for name in NAMES {
-        if name.starts_with("control.") || name.starts_with("flip.") {
+        let is = |room: &str| name.starts_with(room);
+        let by_record = is("pooler.")
+            || is("drain.")
+            || ["flip.after_open", "flip.after_direct_look"].contains(name);
+        if (is("control.") || is("flip.")) && !by_record {
             plan.push((Night::First, *name));
         }
-        if !name.starts_with("control.") {
+        if !is("control.") && !by_record {
             plan.push((Night::Later, *name));
+        }
+        if (is("flip.") && !name.ends_with("_rename")) || by_record {
+            // Nobody can be on an earlier build, and nothing was there to go back to.
+            if !is("drain.") {
+                plan.push((Night::PooledFirst, *name));
+            }
+            plan.push((Night::PooledLater, *name));
         }
     }
     plan
@@ -44,6 +58,7 @@ fn a_kill_at_any_point_leaves_one_complete_build_and_is_repaired_by_the_next_sta
             let (plan, next, bad) = (&plan, &next, &bad);
             scope.spawn(move || {
                 let mut later: Option<Nights> = None;
+                let mut pooled: Option<Nights> = None;
                 loop {
                     let item = next.fetch_add(1, Ordering::SeqCst);
                     let Some((night, point)) = plan.get(item).copied() else {
@@ -52,6 +67,12 @@ fn a_kill_at_any_point_leaves_one_complete_build_and_is_repaired_by_the_next_sta
                     let mut fresh = None;
                     let nights = match night {
                         Night::First => fresh.insert(Nights::none(&format!("kill_first_{item}"))),
+                        Night::PooledFirst => {
+                            fresh.insert(Nights::pooled(&format!("kill_pooled_{item}")))
+                        }
+                        Night::PooledLater => pooled.get_or_insert_with(|| {
+                            Nights::pooled(&format!("kill_pooled_{worker}_{item}")).and_two()
+                        }),
                         Night::Later => later
                             .get_or_insert_with(|| Nights::two(&format!("kill_{worker}_{item}"))),
                     };
@@ -61,6 +82,7 @@ fn a_kill_at_any_point_leaves_one_complete_build_and_is_repaired_by_the_next_sta
                             .push(format!("{night:?} {point}: {what}"));
                         // What is left may be wrong for the next point.
                         later = None;
+                        pooled = None;
                     }
                 }
             });
@@ -93,12 +115,23 @@ impl Nights {
     }
 
     fn two(name: &str) -> Nights {
+        Nights::none(name).and_two()
+    }
+
+    fn pooled(name: &str) -> Nights {
         let mut nights = Nights::none(name);
-        for _ in 0..2 {
-            nights.another();
-            nights.project.run().code(0);
-        }
         nights
+            .project
+            .behind_poolers(&["transaction"], "drain = \"0s\"");
+        nights
+    }
+
+    fn and_two(mut self) -> Nights {
+        for _ in 0..2 {
+            self.another();
+            self.project.run().code(0);
+        }
+        self
     }
 
     /// New input: one row more, another name.
@@ -130,7 +163,23 @@ impl Nights {
                 return Err("sessions stay after the first kill".into());
             }
         }
-        self.kill(point)?;
+        if point == "pooler.after_back" {
+            self.project.poolers[0].write_main("no_such_setting = 7");
+        }
+        // Somebody is on the build before, and does not leave by himself.
+        let staying = point.starts_with("drain.").then(|| {
+            let cluster = self.project.cluster();
+            let live = self.project.live();
+            cluster
+                .block_on(cluster.client(&self.project.reader, &live))
+                .unwrap()
+        });
+        let killed = self.kill(point);
+        drop(staying);
+        if let Some(pooler) = self.project.poolers.first() {
+            pooler.write_main("");
+        }
+        killed?;
         let old = match self.night {
             1 => None,
             night => Some(self.expected(night - 1)),
@@ -157,18 +206,25 @@ impl Nights {
         }
     }
 
+    /// Whether there is an alias at all.
+    fn is_there(&self) -> bool {
+        let name = &self.project.name;
+        match self.project.poolers.first() {
+            Some(pooler) => pooler.leads_to(name).is_some(),
+            None => self.project.databases().contains(name),
+        }
+    }
+
     /// What a service gets that retries for a few seconds; `None` when there is no alias.
     fn look(&self) -> Option<String> {
         let end = Instant::now() + Duration::from_secs(5);
         loop {
-            let seen = self.project.cluster().sql_as(
-                &self.project.reader,
-                &self.project.name,
+            let seen = self.project.try_service(
                 "select count(*) || ' ' || min(name) from item where (select verified_at is not null from overnight.build)",
             );
             match seen {
-                Ok(rows) => return rows[0][0].clone(),
-                Err(_) if !self.project.databases().contains(&self.project.name) => return None,
+                Ok(seen) => return seen,
+                Err(_) if !self.is_there() => return None,
                 Err(error) => assert!(Instant::now() < end, "{error:?}"),
             }
             std::thread::sleep(Duration::from_millis(50));

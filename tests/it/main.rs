@@ -30,6 +30,8 @@ mod locks;
 mod mistakes;
 mod nights;
 mod operators;
+mod pointer;
+mod pooler;
 mod postgres;
 mod reference;
 mod rejects;

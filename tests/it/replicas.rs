@@ -48,11 +48,16 @@ fn a_move_is_refused_while_a_replica_is_behind_and_takes_its_sessions_along_when
     // Not there at all: refused as well, until somebody takes the responsibility.
     pair.stop_standby();
     project.items(12, "three");
-    run(&short).code(1).says(&["replicas", "ask the replica `east`"]);
+    run(&short)
+        .code(1)
+        .says(&["replicas", "ask the replica `east`"]);
     assert_eq!(pair.ask("behind", BUILD), second);
     let accept = ["--accept", "replicas", "--reason", "east is being rebuilt"];
     let rotate = [&["rotate", "behind"], accept.as_slice(), short.as_slice()].concat();
-    project.overnight(&rotate).code(3).says(&["is live", "east"]);
+    project
+        .overnight(&rotate)
+        .code(3)
+        .says(&["is live", "east"]);
     let third = pair.ask("behind", BUILD);
     assert_ne!(second, third);
     assert_eq!(
@@ -101,7 +106,10 @@ fn a_standby_that_nobody_declared_stops_the_move_unless_told_otherwise() {
     let alias = "select count(*)::text from pg_database where datname = 'undeclared'";
     assert_eq!(pair.ask("postgres", alias), "0");
     // The primary is no replica of itself.
-    let text = format!("[[replica]]\nname = \"me\"\ntarget = \"{}\"\n", pair.target());
+    let text = format!(
+        "[[replica]]\nname = \"me\"\ntarget = \"{}\"\n",
+        pair.target()
+    );
     project.write("overnight.toml", &text);
     project
         .overnight(&["rotate", "undeclared"])
@@ -133,14 +141,21 @@ fn a_build_that_is_read_on_a_replica_is_not_dropped() {
     assert_eq!(pair.ask("postgres", &there), "1");
     let count = "select count(*)::text from item";
     assert_eq!(pair.on(&reader, count).as_deref(), Some("10"));
-    let left = project.overnight(&["retire", "read_there", "--json"]).code(0);
+    let left = project
+        .overnight(&["retire", "read_there", "--json"])
+        .code(0);
     let left = left.json()["datasets"][0]["retired"]["left"].to_string();
     assert!(left.contains("in use on the replica `east`"), "{left}");
     // A replica that does not answer may have readers too.
     pair.stop_standby();
-    let left = project.overnight(&["retire", "read_there", "--json"]).code(0);
+    let left = project
+        .overnight(&["retire", "read_there", "--json"])
+        .code(0);
     let left = left.json()["datasets"][0]["retired"]["left"].to_string();
-    assert!(left.contains("the replica `east` could not be asked"), "{left}");
+    assert!(
+        left.contains("the replica `east` could not be asked"),
+        "{left}"
+    );
     drop(reader);
     pair.start_standby();
     project.overnight(&["retire", "read_there"]).code(0);

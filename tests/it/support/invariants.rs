@@ -36,14 +36,22 @@ pub fn violations(project: &Project) -> Vec<String> {
     let (live, previous) = (row[0].clone(), row[1].clone());
     let builds = builds(project);
     let by_id = |id: &str| builds.iter().find(|build| build.id == id);
+    // Only a rename gives the live build another name.
+    let alias_name = match by_id(&live) {
+        Some(build) if project.keeps_names() => build.name.clone(),
+        _ => project.name.clone(),
+    };
+    found.extend(leads(
+        project,
+        by_id(&live).map(|build| (build, alias_name.as_str())),
+    ));
 
     // The alias is the live build, open to its readers, closed to everybody else.
     let alias = cluster
         .sql(
             "postgres",
             &format!(
-                "select oid::text, datallowconn::text, datconnlimit::text from pg_database where datname = '{}'",
-                project.name
+                "select oid::text, datallowconn::text, datconnlimit::text from pg_database where datname = '{alias_name}'"
             ),
         )
         .unwrap()
@@ -69,7 +77,7 @@ pub fn violations(project: &Project) -> Vec<String> {
     // Each build of the ledger is in the catalog exactly as its state says.
     for build in &builds {
         let name = if build.id == live {
-            &project.name
+            &alias_name
         } else {
             &build.name
         };
@@ -137,6 +145,46 @@ pub fn violations(project: &Project) -> Vec<String> {
     );
     if !public.is_empty() {
         found.push(format!("open to the public: {public}"));
+    }
+    found
+}
+
+/// The pointer, and every pooler, lead to the live build and let clients through.
+fn leads(project: &Project, live: Option<(&Build, &str)>) -> Vec<String> {
+    let mut found = Vec::new();
+    let pointer = project
+        .cluster()
+        .sql(
+            &project.control,
+            &format!(
+                "select a.build, a.database, (a.epoch = d.epoch)::text from overnight.alias a
+                 join ledger.dataset d using (dataset) where dataset = '{}'",
+                project.name
+            ),
+        )
+        .unwrap();
+    let expected: Vec<Vec<Option<String>>> = live
+        .iter()
+        .map(|(build, database)| {
+            [build.name.as_str(), database, "true"]
+                .map(|text| Some(text.to_owned()))
+                .to_vec()
+        })
+        .collect();
+    if pointer != expected {
+        found.push(format!("the pointer is {pointer:?}, not {expected:?}"));
+    }
+    for pooler in project.poolers.iter().filter(|pooler| pooler.is_running()) {
+        let leads = pooler.leads_to(&project.name);
+        if leads.as_deref() != live.map(|(_, database)| database) {
+            found.push(format!(
+                "a pooler leads to {leads:?}, not to {live:?}",
+                live = live.map(|(_, database)| database)
+            ));
+        }
+        if pooler.is_paused(&project.name) {
+            found.push("a pooler is paused".into());
+        }
     }
     found
 }

@@ -2,6 +2,7 @@
 //! database, and the real binary to run on it.
 
 use super::cluster::{ADMIN, Cluster, cluster};
+use super::pooler::Pooler;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -15,6 +16,10 @@ pub struct Project {
     pub control: String,
     /// More variables for the binary.
     pub env: Vec<(String, String)>,
+    /// Services come through the first of these, if there are any.
+    pub poolers: Vec<Pooler>,
+    /// The alias is a row that services follow.
+    pub follows_pointer: bool,
 }
 
 /// How the binary ended.
@@ -86,6 +91,8 @@ impl Project {
             reader: format!("{name}_reader"),
             control: format!("control_{name}"),
             env: Vec::new(),
+            poolers: Vec::new(),
+            follows_pointer: false,
         };
         project.write(
             &format!("sources/{name}/dataset.toml"),
@@ -104,6 +111,51 @@ impl Project {
             .sql("postgres", &format!("create role {} login", project.reader))
             .unwrap();
         project
+    }
+
+    /// Puts poolers before the server, each in one of these modes, and makes the tool move them.
+    pub fn behind_poolers(&mut self, modes: &[&'static str], more: &str) {
+        self.poolers = modes
+            .iter()
+            .map(|mode| Pooler::start(mode, &[&self.reader]))
+            .collect();
+        let tables: String = self.poolers.iter().map(Pooler::table).collect();
+        self.write(
+            "overnight.toml",
+            &format!("router = \"pgbouncer\"\n{more}\n{tables}"),
+        );
+    }
+
+    /// Makes services follow the pointer.
+    pub fn behind_pointer(&mut self, more: &str) {
+        self.follows_pointer = true;
+        self.write("overnight.toml", &format!("router = \"pointer\"\n{more}\n"));
+    }
+
+    /// Builds keep their names, and no database has the alias's.
+    pub fn keeps_names(&self) -> bool {
+        self.follows_pointer || !self.poolers.is_empty()
+    }
+
+    /// A query as a service makes it, the way services come.
+    pub fn try_service(&self, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+        if let Some(pooler) = self.poolers.first() {
+            return pooler.service(&self.reader, &self.name, sql);
+        }
+        let first =
+            |rows: Vec<Vec<Option<String>>>| rows.into_iter().next().and_then(|row| row[0].clone());
+        let mut database = self.name.clone();
+        if self.follows_pointer {
+            let sql = format!(
+                "select database from overnight.alias where dataset = '{}'",
+                self.name
+            );
+            let rows = self.cluster().sql_as(&self.reader, &self.control, &sql)?;
+            database = first(rows).unwrap_or(database);
+        }
+        self.cluster()
+            .sql_as(&self.reader, &database, sql)
+            .map(first)
     }
 
     pub fn cluster(&self) -> &'static Cluster {
@@ -221,12 +273,8 @@ impl Project {
     /// What a service sees: a query through the alias as the reader role.
     #[track_caller]
     pub fn service(&self, sql: &str) -> String {
-        let rows = self
-            .cluster()
-            .sql_as(&self.reader, &self.name, sql)
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        rows.first()
-            .and_then(|row| row[0].clone())
+        self.try_service(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
             .unwrap_or_default()
     }
 

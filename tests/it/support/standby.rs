@@ -173,11 +173,12 @@ impl Pair {
     /// Lets a project work on the primary, and declares the standby if `declared`.
     pub fn adopt(&self, project: &mut Project, declared: bool) {
         self.admin(&format!("create role {} login", project.reader));
-        project
-            .env
-            .push(("OVERNIGHT_TARGET".into(), self.target()));
+        project.env.push(("OVERNIGHT_TARGET".into(), self.target()));
         if declared {
-            let text = format!("[[replica]]\nname = \"east\"\ntarget = \"{}\"\n", self.replica());
+            let text = format!(
+                "[[replica]]\nname = \"east\"\ntarget = \"{}\"\n",
+                self.replica()
+            );
             project.write("overnight.toml", &text);
         }
     }
@@ -239,7 +240,8 @@ fn finish(command: &mut Command) {
     reason = "the watchdog ends after this process"
 )]
 fn watchdog(folders: &[PathBuf]) -> std::process::ChildStdin {
-    let script = r#"read line; for data in "$@"; do kill -QUIT $(head -n 1 "$data/postmaster.pid"); done"#;
+    let script =
+        r#"read line; for data in "$@"; do kill -QUIT $(head -n 1 "$data/postmaster.pid"); done"#;
     let mut child = Command::new("sh")
         .args(["-c", script, "watchdog"])
         .args(folders)
