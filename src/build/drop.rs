@@ -5,6 +5,7 @@ use super::{Database, allow_connections, end_sessions, find_database, find_datab
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, quote_ident};
+use crate::switch;
 use anyhow::{Context, Result};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
@@ -78,17 +79,8 @@ pub async fn drop_database(
     let Some(database) = by_oid else {
         return Ok(Fate::Absent);
     };
-    if database.name != build.name {
-        return Ok(Fate::NotOurs(format!(
-            "its database is called `{}` now",
-            database.name
-        )));
-    }
-    if !database.owned {
-        return Ok(Fate::NotOurs(format!(
-            "`{}` belongs to another role",
-            database.name
-        )));
+    if let Some(why) = not_ours(build, &database) {
+        return Ok(Fate::NotOurs(why));
     }
     // A drop that was cut short leaves a database that nobody can look into, only drop.
     if database.connection_limit != -2
@@ -135,8 +127,7 @@ pub async fn drop_database(
     Ok(Fate::InUse)
 }
 
-/// Looks inside: the stamp must carry the ledger's nonce. A database that was created and not
-/// yet stamped is ours if its name was reserved and it holds nothing at all.
+/// Looks inside, through a door that is opened for the look where it was closed.
 async fn stranger(
     ledger: &Ledger,
     server: &Server,
@@ -159,15 +150,15 @@ async fn look_inside(server: &Server, build: &Build) -> Result<Option<String>> {
         .query_one("select to_regclass('overnight.build') is not null", &[])
         .await?
         .get(0);
-    if stamped {
-        let nonces = session
-            .query("select nonce from overnight.build", &[])
-            .await?;
-        let ours = nonces
-            .iter()
-            .any(|row| row.get::<_, String>(0) == build.nonce);
-        return Ok((!ours).then(|| format!("the stamp inside `{}` is another one", build.name)));
-    }
+    let nonces = match stamped {
+        false => None,
+        true => {
+            let rows = session
+                .query("select nonce from overnight.build", &[])
+                .await?;
+            Some(rows.iter().map(|row| row.get(0)).collect())
+        }
+    };
     let relations: i64 = session
         .query_one(
             "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -176,15 +167,46 @@ async fn look_inside(server: &Server, build: &Build) -> Result<Option<String>> {
         )
         .await?
         .get(0);
+    Ok(strange_inside(build, &Inside { nonces, relations }))
+}
+
+/// What a look inside a database shows.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// Of the stamp; `None` without one.
+    pub nonces: Option<Vec<String>>,
+    pub relations: i64,
+}
+
+/// Why the database with a build's OID or name is not its own, as the catalog tells.
+pub fn not_ours(build: &Build, database: &Database) -> Option<String> {
+    if database.name != build.name && switch::on("drop.name") {
+        return Some(format!("its database is called `{}` now", database.name));
+    }
+    if !database.owned && switch::on("drop.owner") {
+        return Some(format!("`{}` belongs to another role", database.name));
+    }
+    None
+}
+
+/// Why a database is not the build's own, as its inside tells: the stamp must carry the ledger's
+/// nonce. A database that was created and not yet stamped is ours if its name was reserved and it
+/// holds nothing at all.
+pub fn strange_inside(build: &Build, inside: &Inside) -> Option<String> {
+    if let Some(nonces) = &inside.nonces {
+        let ours = nonces.contains(&build.nonce) || !switch::on("drop.nonce");
+        return (!ours).then(|| format!("the stamp inside `{}` is another one", build.name));
+    }
     let unfinished = matches!(
         build.state,
         State::Creating | State::Loading | State::Failed
     );
-    if unfinished && relations == 0 {
-        return Ok(None);
+    let empty = inside.relations == 0 || !switch::on("drop.empty");
+    if unfinished && empty {
+        return None;
     }
-    Ok(Some(format!(
-        "`{}` holds {relations} relations and no stamp",
-        build.name
-    )))
+    Some(format!(
+        "`{}` holds {} relations and no stamp",
+        build.name, inside.relations
+    ))
 }

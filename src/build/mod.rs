@@ -8,7 +8,7 @@ mod drop;
 mod stamp;
 mod vacuum;
 
-pub use drop::{Fate, drop_database, fail_and_sweep, sweep};
+pub use drop::{Fate, Inside, drop_database, fail_and_sweep, not_ours, strange_inside, sweep};
 pub use stamp::{finish_stamp, grant_readers, write_stamp};
 pub use vacuum::{TableToVacuum, add_vacuum, freeze_the_rest, tables};
 
@@ -17,6 +17,7 @@ use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger};
 use crate::postgres::{Server, explain_chain, quote_ident, quote_literal};
 use crate::problem::Problem;
+use crate::switch;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use rand::Rng;
@@ -165,11 +166,13 @@ async fn create_database(
         bail!("the database `{}` vanished after its creation", build.name);
     };
     // Everybody may connect to a fresh database until told otherwise: before the first byte.
-    ledger
-        .session
-        .batch_execute(&format!("revoke all on database {name} from public"))
-        .await
-        .with_context(|| format!("close `{}` to the public", build.name))?;
+    if switch::on("build.public") {
+        ledger
+            .session
+            .batch_execute(&format!("revoke all on database {name} from public"))
+            .await
+            .with_context(|| format!("close `{}` to the public", build.name))?;
+    }
     ledger.created(build, database.oid).await?;
     crashpoint::reached("build.after_revoke");
     let session = server.connect(&build.name, "stamp").await?;

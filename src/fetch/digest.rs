@@ -13,6 +13,7 @@ use crc_fast::CrcAlgorithm;
 use ring::digest::{Context, SHA256};
 
 use super::{Checksum, ChecksumKind, FetchError, RawObject, Result};
+use crate::switch;
 
 /// Sums up one object while it is read.
 pub struct Digest {
@@ -64,7 +65,7 @@ impl Digest {
     /// [`FetchError::Truncated`] if not every byte was added, [`FetchError::Corrupt`] if the
     /// checksum that the store keeps differs.
     pub fn finish(self) -> Result<String> {
-        if self.bytes != self.size {
+        if self.bytes != self.size && switch::on("fetch.size") {
             return Err(FetchError::Truncated {
                 key: self.key,
                 expected: self.size,
@@ -82,7 +83,7 @@ impl Digest {
                 (_, Some(crc)) => STANDARD.encode((crc.finalize() as u32).to_be_bytes()),
                 (_, None) => STANDARD.encode(sha256.as_ref()),
             };
-            if computed != stored.base64 {
+            if computed != stored.base64 && switch::on("fetch.checksum") {
                 return Err(FetchError::Corrupt {
                     key: self.key,
                     kind: stored.kind,

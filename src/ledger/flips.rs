@@ -2,6 +2,7 @@
 
 use super::{Build, Ledger};
 use crate::problem::Problem;
+use crate::switch;
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
 
@@ -88,8 +89,17 @@ impl Ledger {
                         hold_reason = case when $4 then $5 else hold_reason end,
                         held_by = case when $4 then $6 else held_by end,
                         held_at = case when $4 then clock_timestamp() else held_at end
-                 where dataset = $1 and epoch = $2 and (not held or $4)",
-                &[&dataset, &flip.epoch, &flip.to_build, &(kind == Kind::Rollback), &reason, &self.actor],
+                 where dataset = $1 and (epoch = $2 or $7) and (not held or $4 or $8)",
+                &[
+                    &dataset,
+                    &flip.epoch,
+                    &flip.to_build,
+                    &(kind == Kind::Rollback),
+                    &reason,
+                    &self.actor,
+                    &!switch::on("flip.epoch"),
+                    &!switch::on("flip.held_meanwhile"),
+                ],
             )
             .await
             .context("record the move")?;

@@ -80,7 +80,7 @@ async fn check_alias(ledger: &Ledger, router: &Router, dataset: &str) -> Result<
     let at_alias = router.database_of(ledger, dataset, &live).await?;
     let agrees = at_alias.as_ref().map(|database| database.oid) == live.database_oid
         && live.database_oid.is_some();
-    if agrees || !switch::on("reconcile.catalog") {
+    if agrees || !switch::on("reconcile.alias") {
         return Ok(());
     }
     let text = match (&router.way, at_alias) {
@@ -119,13 +119,13 @@ async fn reopen_live(
         return Ok(());
     };
     let name = &database.name;
-    if !database.allow_connections {
+    if !database.allow_connections && switch::on("reconcile.closed") {
         allow_connections(ledger, name, true).await?;
         done.push(format!(
             "the live database `{name}` was closed to connections and was opened"
         ));
     }
-    if database.connection_limit == 0 {
+    if database.connection_limit == 0 && switch::on("reconcile.limit") {
         ledger
             .session
             .batch_execute(&format!(
@@ -323,7 +323,7 @@ async fn repair_build(
         }
         State::Verified => match database {
             // Sealed is what was verified; what was open meanwhile may be anything.
-            Some(database) if database.allow_connections => {
+            Some(database) if database.allow_connections && switch::on("reconcile.open") => {
                 let why = "was found open after it was sealed";
                 // Open because somebody rotates to it at this moment? Then a move to it is under way,
                 // or it is not verified any more.

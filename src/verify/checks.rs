@@ -4,6 +4,7 @@ use crate::gate::Gate;
 use crate::postgres::Session;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run::offending_rows;
+use crate::switch;
 use anyhow::{Context, Result};
 
 /// Offending rows of one query are counted up to here; more would only take longer.
@@ -26,7 +27,7 @@ pub async fn gates(session: &Session, checks: &[NumberedFile]) -> Result<Vec<Gat
         };
         gates.push(Gate::new(
             format!("check {}", check.name),
-            rows == 0,
+            rows == 0 || !switch::on("verify.checks"),
             finding,
         ));
     }

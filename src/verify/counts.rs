@@ -4,6 +4,7 @@ use crate::dataset::Dataset;
 use crate::gate::Gate;
 use crate::ledger::{Build, Ledger};
 use crate::postgres::{Session, quote_ident};
+use crate::switch;
 use crate::units::grouped;
 use anyhow::{Context, Result};
 
@@ -15,7 +16,8 @@ pub async fn stamp(session: &Session, build: &Build) -> Result<Gate> {
         .context("read the stamp")?;
     let ours = rows.len() == 1
         && rows[0].get::<_, String>(0) == build.name
-        && rows[0].get::<_, String>(1) == build.nonce;
+        && rows[0].get::<_, String>(1) == build.nonce
+        || !switch::on("verify.stamp");
     Ok(Gate::new(
         "stamp",
         ours,
@@ -137,10 +139,10 @@ pub async fn tables(session: &Session, dataset: &Dataset) -> Result<Vec<Gate>> {
             .with_context(|| format!("count the rows of `{table}`"))?
             .get(0);
         let least = source.expect.rows.min.unwrap_or(1);
-        let equal = loaded == counted as u64 && loaded == read as u64;
+        let equal = loaded == counted as u64 && loaded == read as u64 || !switch::on("verify.rows");
         gates.push(Gate::new(
             gate,
-            equal && loaded >= least,
+            equal && (loaded >= least || !switch::on("verify.least")),
             format!(
                 "{} encoded, {} acknowledged, {} counted, at least {} expected",
                 grouped(read as u64),
@@ -194,7 +196,7 @@ pub async fn change(
         };
         gates.push(Gate::new(
             gate,
-            percent.abs() <= allowed.0,
+            percent.abs() <= allowed.0 || !switch::on("verify.change"),
             format!(
                 "{} rows, {} in `{}`: {percent:+.2}%, allowed {allowed}",
                 grouped(new as u64),

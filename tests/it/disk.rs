@@ -168,8 +168,8 @@ impl Drop for SmallServer {
     }
 }
 
-#[test]
-fn a_full_disk_stops_the_load_gives_the_space_back_and_leaves_the_live_build_alone() {
+/// A load that fills the disk under the server's data, twice, between two good nights.
+pub fn full_disk() {
     let server = SmallServer::start();
     let mut project = Project::new("disk_full");
     project.env = vec![

@@ -5,21 +5,9 @@ use crate::support::project::ended;
 use crate::support::{Project, check_invariants};
 use std::time::{Duration, Instant};
 
-/// A project whose load takes about `rows` times 20 ms when the names begin with `slow`.
-fn slow(name: &str) -> Project {
-    Project::with_schema(
-        name,
-        "create table item (id integer primary key, name text not null, price numeric(8,2), seen date);
-         create function slow() returns trigger language plpgsql as
-             $$ begin if new.name ~ '^slow' then perform pg_catalog.pg_sleep(0.02); end if; return new; end $$;
-         create trigger slow before insert on item for each row execute function slow();",
-        "table = \"item\"\nfiles = \"items*\"\n",
-    )
-}
-
 #[test]
 fn a_second_run_leaves_at_once_and_names_the_first() {
-    let project = slow("locks_second");
+    let project = Project::slow("locks_second");
     project.items(150, "slow");
     let first = project.start(&["run", "locks_second"]);
     wait_for_session(&project, "overnight load %");
@@ -59,7 +47,7 @@ fn a_second_run_leaves_at_once_and_names_the_first() {
 fn of_four_started_at_once_exactly_one_runs() {
     for round in 0..3 {
         // Also the control database does not exist yet.
-        let project = slow(&format!("locks_race_{round}x"));
+        let project = Project::slow(&format!("locks_race_{round}x"));
         project.items(100, "slow");
         let began = Instant::now();
         let racing: Vec<_> = (0..4)
@@ -88,7 +76,7 @@ fn of_four_started_at_once_exactly_one_runs() {
 
 #[test]
 fn a_run_that_has_lost_its_lock_does_not_publish() {
-    let project = slow("locks_lost");
+    let project = Project::slow("locks_lost");
     project.items(10, "one");
     project.run().code(0);
     let old = project.live();
@@ -114,7 +102,7 @@ fn a_run_that_has_lost_its_lock_does_not_publish() {
 
 #[test]
 fn the_next_run_takes_over_from_one_that_lost_its_lock_and_still_works() {
-    let project = slow("locks_taken");
+    let project = Project::slow("locks_taken");
     project.items(10, "one");
     project.run().code(0);
     project.items(300, "slow");

@@ -50,4 +50,5 @@ mod streams;
 mod support;
 mod texts;
 mod timings;
+mod torture;
 mod values;

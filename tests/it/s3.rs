@@ -49,6 +49,13 @@ pub enum Fault {
     StallAtEnd(Duration),
     /// One bit of the byte at this place of the body is wrong.
     Flip(usize),
+    /// The body is changed as a whole, at this place. The headers say its old length, unless the
+    /// length changes: then they say none.
+    Edit(fn(&mut Vec<u8>, usize), usize),
+    /// 400, as for temporary credentials whose time is over.
+    ExpiredToken,
+    /// The object is gone, from now on.
+    Gone,
     /// This answer is right; afterwards the object has this content.
     ReplaceWith(Vec<u8>),
 }
@@ -283,6 +290,8 @@ impl S3 for Endpoint {
             Some(Fault::SlowDown) => return Err(s3_error!(SlowDown)),
             Some(Fault::InternalError) => return Err(s3_error!(InternalError)),
             Some(Fault::AccessDenied) => return Err(s3_error!(AccessDenied)),
+            Some(Fault::ExpiredToken) => return Err(s3_error!(ExpiredToken)),
+            Some(Fault::Gone) => return Err(s3_error!(NoSuchKey)),
             _ => {}
         }
         let mut answer = {
@@ -299,6 +308,17 @@ impl S3 for Endpoint {
             Some(Fault::ReplaceWith(content)) => {
                 // The answer goes on reading the file that it has open.
                 self.0.put(&key, Bytes::from(content)).await?;
+            }
+            Some(Fault::Edit(edit, place)) => {
+                if let Some(body) = answer.output.body.take() {
+                    let mut bytes = collected(body).await?;
+                    edit(&mut bytes, place);
+                    if answer.output.content_length != Some(bytes.len() as i64) {
+                        answer.output.content_length = None;
+                    }
+                    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
+                    answer.output.body = Some(StreamingBlob::wrap(body));
+                }
             }
             Some(fault) => {
                 match fault {
@@ -356,6 +376,14 @@ impl S3 for Endpoint {
         write delete_object(DeleteObjectInput) -> DeleteObjectOutput;
         write delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
     }
+}
+
+async fn collected(mut body: StreamingBlob) -> S3Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|_| s3_error!(InternalError))?);
+    }
+    Ok(bytes)
 }
 
 /// The body with its fault.

@@ -2,13 +2,16 @@
 
 use overnight::embedded::{Embedded, Options};
 use overnight::postgres::Target;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// The server and how to reach it as different roles.
 pub struct Cluster {
     pub embedded: Embedded,
+    home: PathBuf,
     runtime: tokio::runtime::Runtime,
     /// Keeps the watchdog waiting; closed by the system when this process ends, however it ends.
     _watchdog: std::process::ChildStdin,
@@ -22,7 +25,28 @@ pub const LOADER: &str = "overnight";
 /// The server of this test run; started by whoever asks first.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(start)
+    CLUSTER.get_or_init(|| {
+        let cluster = start();
+        for setting in ["fsync = off", "log_statement = 'all'"] {
+            let sql = format!("alter system set {setting}");
+            cluster.sql("postgres", &sql).unwrap();
+        }
+        cluster.sql("postgres", "select pg_reload_conf()").unwrap();
+        cluster
+    })
+}
+
+/// A server of its own that writes to disk as a real one does, for stories that make it crash. It
+/// ends with the test process.
+pub fn private() -> &'static Cluster {
+    Box::leak(Box::new(start()))
+}
+
+fn options() -> Options {
+    Options {
+        path: std::env::var_os("PATH"),
+        ..Options::default()
+    }
 }
 
 #[allow(
@@ -36,19 +60,15 @@ fn start() -> Cluster {
         .tempdir_in("/tmp")
         .unwrap()
         .keep();
-    let options = Options {
-        path: std::env::var_os("PATH"),
-        ..Options::default()
-    };
     let embedded = runtime
-        .block_on(Embedded::ensure_running(&home, &options))
+        .block_on(Embedded::ensure_running(&home, &options()))
         .unwrap();
     // The server outlives a test process that is killed; the shell's `read` does not.
     let mut watchdog = Command::new("sh")
         .arg("-c")
-        .arg("read line; kill -QUIT \"$1\"; sleep 1; rm -rf \"$2\"")
+        .arg("read line; kill -QUIT \"$(head -n 1 \"$1\")\"; sleep 1; rm -rf \"$2\"")
         .arg("watchdog")
-        .arg(embedded.pid().to_string())
+        .arg(embedded.data().join("postmaster.pid"))
         .arg(&home)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -56,22 +76,32 @@ fn start() -> Cluster {
         .spawn()
         .unwrap();
     let stdin = watchdog.stdin.take().unwrap();
-    let cluster = Cluster {
+    Cluster {
         embedded,
+        home,
         runtime,
         _watchdog: stdin,
-    };
-    cluster
-        .sql("postgres", "alter system set fsync = off")
-        .unwrap();
-    cluster
-        .sql("postgres", "alter system set log_statement = 'all'")
-        .unwrap();
-    cluster.sql("postgres", "select pg_reload_conf()").unwrap();
-    cluster
+    }
 }
 
 impl Cluster {
+    /// Ends the server as a power cut would, sessions and all, and starts it again.
+    pub fn crash(&self) {
+        let file = self.embedded.data().join("postmaster.pid");
+        let pid = std::fs::read_to_string(file).unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
+        let sent = Command::new("kill").args(["-QUIT", &pid]).status();
+        assert!(sent.unwrap().success());
+        let end = Instant::now() + Duration::from_secs(30);
+        while std::path::Path::new("/proc").join(&pid).exists() {
+            assert!(Instant::now() < end, "the server {pid} does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.runtime
+            .block_on(Embedded::ensure_running(&self.home, &options()))
+            .unwrap();
+    }
+
     /// A libpq URL for a database.
     pub fn url(&self, database: &str, role: &str) -> String {
         self.target().url_for(database, Some(role))

@@ -20,6 +20,7 @@ pub struct Project {
     pub poolers: Vec<Pooler>,
     /// The alias is a row that services follow.
     pub follows_pointer: bool,
+    cluster: &'static Cluster,
 }
 
 /// How the binary ended.
@@ -76,11 +77,38 @@ impl Project {
     /// A dataset with the table `item (id, name, price, seen)`, filled from `items*.csv` below
     /// `in/<name>/`, schema version 1.
     pub fn new(name: &str) -> Project {
-        Self::with_schema(name, TABLE, "table = \"item\"\nfiles = \"items*\"\n")
+        Self::on(cluster(), name)
+    }
+
+    /// The same on another server.
+    pub fn on(cluster: &'static Cluster, name: &str) -> Project {
+        let source = "table = \"item\"\nfiles = \"items*\"\n";
+        Self::with_schema_on(cluster, name, TABLE, source)
+    }
+
+    /// A dataset whose load takes 20 ms for each row with a name that begins with `slow`.
+    pub fn slow(name: &str) -> Project {
+        Self::with_schema(
+            name,
+            "create table item (id integer primary key, name text not null, price numeric(8,2), seen date);
+             create function slow() returns trigger language plpgsql as
+                 $$ begin if new.name ~ '^slow' then perform pg_catalog.pg_sleep(0.02); end if; return new; end $$;
+             create trigger slow before insert on item for each row execute function slow();",
+            "table = \"item\"\nfiles = \"items*\"\n",
+        )
     }
 
     /// A dataset with other tables, and one source file called `item.toml`.
     pub fn with_schema(name: &str, tables: &str, source: &str) -> Project {
+        Self::with_schema_on(cluster(), name, tables, source)
+    }
+
+    fn with_schema_on(
+        cluster: &'static Cluster,
+        name: &str,
+        tables: &str,
+        source: &str,
+    ) -> Project {
         let folder = tempfile::Builder::new()
             .prefix("overnight-project-")
             .tempdir_in("/tmp")
@@ -93,6 +121,7 @@ impl Project {
             env: Vec::new(),
             poolers: Vec::new(),
             follows_pointer: false,
+            cluster,
         };
         project.write(
             &format!("sources/{name}/dataset.toml"),
@@ -159,7 +188,7 @@ impl Project {
     }
 
     pub fn cluster(&self) -> &'static Cluster {
-        cluster()
+        self.cluster
     }
 
     pub fn path(&self, path: &str) -> PathBuf {

@@ -1,0 +1,144 @@
+//! Drops builds beyond retention, in two steps: closed first, dropped after a grace time.
+//!
+//! In: the ledger, under the dataset's lock. Counted are published builds by their sequence, not
+//! by any clock. Never touched: the live build, the previous one, what the ledger does not own,
+//! what somebody is connected to. A tombstone can be taken back by hand
+//! (`alter database … allow_connections true`) until it is dropped.
+//!
+//! What goes is decided in [`decide`], from what was read; here it is read and done.
+
+pub mod decide;
+
+use crate::build::{Database, Fate, allow_connections, drop_database, find_database_by_oid};
+use crate::crashpoint;
+use crate::ledger::{Build, Ledger, Lock, State};
+use crate::postgres::{Server, find_error, quote_ident, sqlstate};
+use crate::rotate::replicas;
+use anyhow::{Context, Result};
+use decide::{Close, End};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What a retirement did.
+#[derive(Debug, Default, Serialize)]
+pub struct Retired {
+    pub closed: Vec<String>,
+    pub dropped: Vec<String>,
+    /// With the reason.
+    pub left: Vec<String>,
+}
+
+/// Closes what is beyond retention and drops what was closed long enough ago.
+pub async fn retire(
+    ledger: &Ledger,
+    server: &Server,
+    dataset: &str,
+    keep: usize,
+    grace: Duration,
+) -> Result<Retired> {
+    let row = ledger.dataset(dataset).await?;
+    let mut retired = Retired::default();
+    for build in decide::beyond_retention(&ledger.builds(dataset).await?, &row, keep) {
+        let database = database_of(ledger, &build).await?;
+        match decide::close(&build, database.as_ref()) {
+            Close::Yes => tombstone(ledger, &build, false, &mut retired).await?,
+            Close::HasAlias => tombstone(ledger, &build, true, &mut retired).await?,
+            Close::Absent => {}
+            Close::No(why) => retired.left.push(format!("{}: {why}", build.name)),
+        }
+    }
+    for build in ledger.builds(dataset).await? {
+        let database = database_of(ledger, &build).await?;
+        match decide::end(&build, &row, database.as_ref(), grace) {
+            End::Stays => {}
+            End::TakenBack => {
+                ledger.set_state(&build, State::Published).await?;
+                ledger
+                    .event(dataset, Some(build.id), "reopened", &build.name)
+                    .await?;
+                let why = "was opened again and is kept";
+                retired.left.push(format!("{}: {why}", build.name));
+            }
+            End::Goes => drop_build(ledger, server, build, &mut retired).await?,
+        }
+    }
+    Ok(retired)
+}
+
+async fn database_of(ledger: &Ledger, build: &Build) -> Result<Option<Database>> {
+    match build.database_oid {
+        // Only builds that still have one are of interest here.
+        Some(oid) if !matches!(build.state, State::Dropped | State::Failed) => {
+            find_database_by_oid(ledger, oid).await
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn drop_build(
+    ledger: &Ledger,
+    server: &Server,
+    build: Build,
+    retired: &mut Retired,
+) -> Result<()> {
+    // A drop would end sessions on standbys, which the primary does not see.
+    if let Some(why) = replicas::in_use(server, build.database_oid.unwrap_or_default()).await {
+        retired.left.push(format!("{}: {why}", build.name));
+        return Ok(());
+    }
+    match drop_database(ledger, server, &build, false).await? {
+        Fate::Dropped | Fate::Absent => {
+            ledger.set_state(&build, State::Dropped).await?;
+            ledger
+                .event(&build.dataset, Some(build.id), "dropped", &build.name)
+                .await?;
+            retired.dropped.push(build.name);
+        }
+        Fate::InUse => retired
+            .left
+            .push(format!("{}: somebody is connected", build.name)),
+        Fate::NotOurs(why) => retired.left.push(format!("{}: {why}", build.name)),
+    }
+    Ok(())
+}
+
+async fn tombstone(
+    ledger: &Ledger,
+    build: &Build,
+    has_alias: bool,
+    retired: &mut Retired,
+) -> Result<()> {
+    ledger.check_lock(&build.dataset, Lock::Move).await?;
+    crashpoint::reached("retire.before_tombstone");
+    ledger.begin().await?;
+    let closed = async {
+        if has_alias {
+            let (old, new) = (quote_ident(&build.dataset), quote_ident(&build.name));
+            ledger
+                .session
+                .batch_execute(&format!(
+                    "set local statement_timeout = '2s'; alter database {old} rename to {new};
+                     set local statement_timeout = 0"
+                ))
+                .await?;
+        }
+        allow_connections(ledger, &build.name, false).await?;
+        ledger.set_state(build, State::Tombstone).await?;
+        ledger
+            .event(&build.dataset, Some(build.id), "closed", &build.name)
+            .await?;
+        ledger.commit().await
+    };
+    if let Err(error) = closed.await {
+        ledger.rollback().await;
+        if has_alias && find_error(&error).and_then(sqlstate) == Some("55006") {
+            let left = format!("{}: somebody is connected", build.name);
+            retired.left.push(left);
+            return Ok(());
+        }
+        return Err(error).with_context(|| format!("close `{}`", build.name));
+    }
+    crashpoint::reached("retire.after_tombstone");
+    retired.closed.push(build.name.clone());
+    Ok(())
+}
