@@ -52,6 +52,8 @@ pub enum Fault {
     /// The body is changed as a whole, at this place. The headers say its old length, unless the
     /// length changes: then they say none.
     Edit(fn(&mut Vec<u8>, usize), usize),
+    /// The headers of the answer are changed.
+    Headers(fn(&mut GetObjectOutput)),
     /// 400, as for temporary credentials whose time is over.
     ExpiredToken,
     /// The object is gone, from now on.
@@ -81,6 +83,8 @@ struct Shared {
     bucket: String,
     faults: Mutex<HashMap<(String, usize), Fault>>,
     gets: Mutex<HashMap<String, usize>>,
+    /// GETs that did not say which version they want.
+    loose: Mutex<HashMap<String, usize>>,
     ignores_if_match: AtomicBool,
     /// Content and entity tag are two files: nobody may look while they are being written.
     writing: tokio::sync::RwLock<()>,
@@ -101,6 +105,7 @@ impl S3Server {
             bucket: bucket.to_owned(),
             faults: Mutex::default(),
             gets: Mutex::default(),
+            loose: Mutex::default(),
             ignores_if_match: AtomicBool::new(false),
             writing: tokio::sync::RwLock::default(),
         });
@@ -180,6 +185,11 @@ impl S3Server {
     /// How often `key` was asked for by GET.
     pub fn gets(&self, key: &str) -> usize {
         lock(&self.shared.gets).get(key).copied().unwrap_or(0)
+    }
+
+    /// How often `key` was asked for by GET without `If-Match`.
+    pub fn gets_without_if_match(&self, key: &str) -> usize {
+        lock(&self.shared.loose).get(key).copied().unwrap_or(0)
     }
 
     /// Behaves like a server that does not know `If-Match`.
@@ -285,6 +295,9 @@ impl S3 for Endpoint {
             *nth += 1;
             *nth
         };
+        if wanted.is_none() {
+            *lock(&self.0.loose).entry(key.clone()).or_default() += 1;
+        }
         let fault = lock(&self.0.faults).get(&(key.clone(), nth)).cloned();
         match fault {
             Some(Fault::SlowDown) => return Err(s3_error!(SlowDown)),
@@ -320,6 +333,7 @@ impl S3 for Endpoint {
                     answer.output.body = Some(StreamingBlob::wrap(body));
                 }
             }
+            Some(Fault::Headers(change)) => change(&mut answer.output),
             Some(fault) => {
                 match fault {
                     Fault::Short(bytes) => answer.output.content_length = Some(bytes as i64),

@@ -243,6 +243,10 @@ impl Project {
             .env("OVERNIGHT_FROM", self.path("in"))
             .env("OVERNIGHT_CONTROL_DATABASE", &self.control)
             .stdin(Stdio::null());
+        // Set by `scripts/guards` only, and heard only by a program that was built for it.
+        if let Some(guard) = std::env::var_os("OVERNIGHT_SWITCH_OFF") {
+            command.env("OVERNIGHT_SWITCH_OFF", guard);
+        }
         for (name, value) in &self.env {
             command.env(name, value);
         }

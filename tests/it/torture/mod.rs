@@ -63,7 +63,7 @@ impl Row {
 
     /// Prints and records what was found; fails with everything that is bad.
     #[track_caller]
-    pub fn end(self, found: &str, figures: &Value, bad: &[String]) {
+    pub fn end(&self, found: &str, figures: &Value, bad: &[String]) {
         let seconds = (self.began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         // Past the capture of the test harness, so that every run of the tests shows it.
         let shown = writeln!(

@@ -382,14 +382,18 @@ impl Model {
         }
     }
 
-    /// Dropped is only the true database of a build that was closed, is still closed, was shown to
-    /// be so for the grace time, and is neither live nor previous.
+    /// Dropped is only the true database of a build, under its own name and owner, that was closed,
+    /// is still closed, was shown to be so for the grace time, and is neither live nor previous.
     fn judge_drop(&mut self, build: &Build, real: &Real, grace: i64) {
         let age = self.closed_at.get(&build.id).map(|at| self.clock - at);
         let open = real.seen.allow_connections;
         let mut why = Vec::new();
         if real.of != Some(build.id) {
             why.push("was somebody else's");
+        }
+        // Whoever renames a database or gives it away wants to keep it.
+        if real.seen.name != build.name || !real.seen.owned {
+            why.push("was renamed or given away");
         }
         if self.is_needed(build) {
             why.push("was needed");

@@ -19,7 +19,7 @@ fn of_several_started_at_once_exactly_one_runs_and_the_others_leave_at_once() {
     );
     let rounds = row.pick(30, 500);
     let project = Project::slow("start_race");
-    project.items(50, "slow");
+    project.items(30, "slow");
     let (mut bad, mut times) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let racing = 2 + round % 7;
