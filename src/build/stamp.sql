@@ -60,6 +60,11 @@ create table overnight.declared (
     schema_version integer not null
 );
 
+create table overnight.finished (
+    line text primary key
+);
+comment on table overnight.finished is 'What the catalog was when everything was loaded and granted, one line each thing.';
+
 create function overnight.declare_version(version integer) returns void
     language sql
     set search_path = pg_catalog

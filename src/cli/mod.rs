@@ -5,6 +5,7 @@
 mod accept;
 mod builds;
 mod check;
+mod diff;
 mod hold;
 mod infer;
 mod interrupt;
@@ -14,6 +15,7 @@ mod plan;
 mod reconcile;
 mod reference;
 mod reject_file;
+mod report;
 mod retire;
 mod rotate;
 mod run;
@@ -93,6 +95,10 @@ enum Command {
     Status(status::Args),
     /// Every build that the ledger remembers
     Builds(builds::Args),
+    /// What two builds differ in, table by table
+    Diff(diff::Args),
+    /// Everything that is known of one build
+    Report(report::Args),
     /// Drop builds beyond retention, in two steps
     Retire(retire::Args),
     /// A connection URL for the alias
@@ -199,6 +205,8 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Reconcile(args) => reconcile::exec(args, &desk).await,
             Command::Status(args) => status::exec(args, &desk).await,
             Command::Builds(args) => builds::exec(args, &desk).await,
+            Command::Diff(args) => diff::exec(args, &desk).await,
+            Command::Report(args) => report::exec(args, &desk).await,
             Command::Retire(args) => retire::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,

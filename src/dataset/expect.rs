@@ -2,10 +2,12 @@
 //!
 //! In: its keys. Out: whether counts are within them. Nothing is counted here.
 
+use super::expect_change::{Change, ExpectColumn, ExpectGroups, ExpectKeys, Level};
 use super::form::deserialize_either;
 use crate::units::Percent;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What a night's load must look like.
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
@@ -19,6 +21,21 @@ pub struct Expect {
     #[schemars(extend("x-default" = "no reject", "examples" = [{ "max": "0.1%" }]))]
     #[serde(default)]
     pub rejects: ExpectRejects,
+    /// Rows for each value of some columns, against the last published build.
+    #[schemars(extend("default" = [], "examples" = [[{ "by": "state", "change": "30%" }]]))]
+    #[serde(default)]
+    pub groups: Vec<ExpectGroups>,
+    /// How many keys may come, go and change against the last published build. Compared only where
+    /// this is declared: it reads both tables.
+    #[schemars(extend("x-default" = "not compared", "examples" = [{ "added": "5%", "removed": "1%", "changed": "30%" }]))]
+    pub keys: Option<ExpectKeys>,
+    /// What happens when the columns do not look like those of the last published build.
+    #[schemars(extend("x-default" = "what `dataset.toml` says", "examples" = ["warn"]))]
+    pub profile: Option<Level>,
+    /// For a column by its name: how far its figures may move.
+    #[schemars(extend("x-default" = "the usual limits", "examples" = [{ "remark": { "nulls": "60%" } }]))]
+    #[serde(default)]
+    pub columns: BTreeMap<String, ExpectColumn>,
 }
 
 /// Rows loaded into the table.
@@ -28,9 +45,13 @@ pub struct ExpectRows {
     /// Fewer rows fail the run.
     #[schemars(extend("default" = 1, "examples" = [100]))]
     pub min: Option<u64>,
-    /// Largest difference from the last published build, up or down.
-    #[schemars(extend("x-default" = "none", "examples" = ["20%"]))]
-    pub change: Option<Percent>,
+    /// More rows fail the run.
+    #[schemars(extend("x-default" = "none", "examples" = [90_000]))]
+    pub max: Option<u64>,
+    /// Largest difference from the last published build: one share for both directions, or
+    /// `{ up = "50%", down = "10%" }`.
+    #[schemars(extend("x-default" = "from 40% fewer to 80% more, of 200 rows and above", "examples" = ["20%"]))]
+    pub change: Option<Change>,
 }
 
 /// How many records may be rejected before the run fails.

@@ -5,6 +5,7 @@
 
 use super::column_keys::ColumnFile;
 use super::expect::Expect;
+use super::expect_change::Level;
 use super::form::deserialize_either;
 use super::format_file::FormatFile;
 use crate::units::Span;
@@ -41,6 +42,11 @@ pub struct DatasetFile {
     /// Who looks through the alias after a flip.
     #[schemars(extend("x-default" = "the first reader, if this tool may become it", "examples" = [{ "user": "planinfo_reader", "password": "env:PLANINFO_READER_PASSWORD" }]))]
     pub probe: Option<Probe>,
+    /// What happens when the columns of a table do not look like those of the last published build,
+    /// where its source file says nothing else.
+    #[schemars(extend("default" = "refuse", "examples" = ["warn"]))]
+    #[serde(default)]
+    pub profile: Level,
 }
 
 fn default_keep() -> usize {

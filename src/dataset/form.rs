@@ -23,8 +23,8 @@ pub fn parse_toml<T: for<'de> Deserialize<'de>>(path: &Path, text: &str) -> Resu
 }
 
 /// `"a"` or `["a", "b"]`.
-#[derive(Debug)]
-pub(super) struct OneOrMore(pub(super) Vec<String>);
+#[derive(Debug, Clone)]
+pub struct OneOrMore(pub Vec<String>);
 
 /// Reads one of two forms by what stands there. (`#[serde(untagged)]` would try one form after the
 /// other and then say neither which key was wrong nor in which line.)

@@ -8,6 +8,7 @@
 mod column;
 mod column_keys;
 mod expect;
+mod expect_change;
 mod file;
 mod form;
 mod format;
@@ -21,6 +22,7 @@ mod zone;
 pub use column::{ColumnRule, Filled, Wants};
 pub use column_keys::ColumnKeys;
 pub use expect::{Expect, ExpectRejects, ExpectRows, Limit};
+pub use expect_change::{Change, ExpectColumn, ExpectGroups, ExpectKeys, Level};
 pub use file::{DatasetFile, Probe, Ready, Settled};
 pub use form::parse_toml;
 pub use format::{Format, Unpacking};

@@ -10,6 +10,8 @@ pub mod builds;
 pub mod events;
 mod findings;
 pub mod flips;
+pub mod profiles;
+pub mod report;
 
 use crate::crashpoint;
 use crate::postgres::{Server, Session, quote_ident};
@@ -27,11 +29,12 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_alias.sql"),
+    include_str!("schema_profile.sql"),
 ];
 
 /// Version of the tables after all steps.

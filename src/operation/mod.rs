@@ -3,12 +3,14 @@
 
 pub mod check;
 pub mod check_files;
+pub mod diff;
 pub mod hints;
 pub mod infer;
 pub mod inspect;
 pub mod moves;
 pub mod plan;
 pub mod reconcile;
+pub mod report;
 pub mod reverify;
 pub mod routes;
 

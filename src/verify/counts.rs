@@ -2,7 +2,7 @@
 
 use crate::dataset::Dataset;
 use crate::gate::Gate;
-use crate::ledger::{Build, Ledger};
+use crate::ledger::Build;
 use crate::postgres::{Session, quote_ident};
 use crate::switch;
 use crate::units::grouped;
@@ -139,69 +139,19 @@ pub async fn tables(session: &Session, dataset: &Dataset) -> Result<Vec<Gate>> {
             .with_context(|| format!("count the rows of `{table}`"))?
             .get(0);
         let least = source.expect.rows.min.unwrap_or(1);
+        let most = source.expect.rows.max;
         let equal = loaded == counted as u64 && loaded == read as u64 || !switch::on("verify.rows");
+        let within = loaded >= least && most.is_none_or(|most| loaded <= most);
         gates.push(Gate::new(
             gate,
-            equal && (loaded >= least || !switch::on("verify.least")),
+            equal && (within || !switch::on("verify.least")),
             format!(
-                "{} encoded, {} acknowledged, {} counted, at least {} expected",
+                "{} encoded, {} acknowledged, {} counted, at least {} expected{}",
                 grouped(read as u64),
                 grouped(loaded),
                 grouped(counted as u64),
-                grouped(least)
-            ),
-        ));
-    }
-    Ok(gates)
-}
-
-/// Per table: the change against the last build that was published and not rolled back. A build
-/// that failed is never the measure, or one bad night would excuse the next.
-pub async fn change(
-    ledger: &Ledger,
-    session: &Session,
-    dataset: &Dataset,
-    build: &Build,
-) -> Result<Vec<Gate>> {
-    let builds = ledger.builds(&dataset.name).await?;
-    let measure = builds.iter().find(|other| {
-        other.id < build.id && other.published_at.is_some() && other.rolled_back_at.is_none()
-    });
-    let Some(measure) = measure else {
-        return Ok(Vec::new());
-    };
-    let before = ledger.loaded(measure.id).await?;
-    let mut gates = Vec::new();
-    for source in &dataset.sources {
-        let Some(allowed) = source.expect.rows.change else {
-            continue;
-        };
-        let table = source.full_table();
-        let gate = format!("change of {table}");
-        let Some((_, old)) = before.iter().find(|(name, _)| *name == table) else {
-            continue;
-        };
-        let new: i64 = session
-            .query_opt(
-                "select rows_loaded from overnight.loaded where table_name = $1",
-                &[&table],
-            )
-            .await
-            .context("read the receipts")?
-            .map_or(0, |row| row.get(0));
-        let percent = match (*old, new) {
-            (0, 0) => 0.0,
-            (0, _) => f64::INFINITY,
-            (old, new) => (new - old) as f64 * 100.0 / old as f64,
-        };
-        gates.push(Gate::new(
-            gate,
-            percent.abs() <= allowed.0 || !switch::on("verify.change"),
-            format!(
-                "{} rows, {} in `{}`: {percent:+.2}%, allowed {allowed}",
-                grouped(new as u64),
-                grouped(*old as u64),
-                measure.name
+                grouped(least),
+                most.map_or_else(String::new, |most| format!(", at most {}", grouped(most)))
             ),
         ));
     }

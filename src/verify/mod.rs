@@ -7,6 +7,7 @@
 //! cannot be asked is an error, never a pass.
 
 mod catalog;
+pub mod change;
 mod checks;
 mod counts;
 mod readers;
@@ -158,7 +159,7 @@ pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<
     ];
     gates.extend(counts::inputs(session, dataset).await?);
     gates.extend(counts::tables(session, dataset).await?);
-    gates.extend(counts::change(ledger, session, dataset, build).await?);
+    gates.extend(change::gates(candidate).await?);
     gates.extend(catalog::gates(session).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
     gates.extend(checks::gates(session, &candidate.files.checks).await?);

@@ -10,6 +10,7 @@ mod access;
 mod architecture;
 mod bench;
 mod canary;
+mod change;
 mod check_files;
 mod conformance;
 mod copy_format;

@@ -245,7 +245,10 @@ fn ask_graphql(address: &str) -> Result<String, String> {
         .and_then(|mut answer| answer.body_mut().read_json())
         .map_err(|error| error.to_string())?;
     let items = &answer["data"]["allItems"];
-    match (items["totalCount"].as_u64(), items["nodes"][0]["name"].as_str()) {
+    match (
+        items["totalCount"].as_u64(),
+        items["nodes"][0]["name"].as_str(),
+    ) {
         (Some(count), Some(name)) => Ok(format!("{count} {name}")),
         _ => Err(answer.to_string()),
     }

@@ -26,9 +26,9 @@ fn unknown_keys_are_errors_with_their_line() {
             "`delimitr`",
         ),
         (
-            "table = \"item\"\nfiles = \"items*\"\n[expect.rows]\nmin = 1\nmax = 2\n",
+            "table = \"item\"\nfiles = \"items*\"\n[expect.rows]\nmin = 1\nmost = 2\n",
             5,
-            "`max`",
+            "`most`",
         ),
         (
             "table = \"item\"\nfiles = \"items*\"\n[expect]\nrejects = { maximum = 2 }\n",
