@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Builds whose samples of rows are kept; of the ones before, the figures remain.
+/// Published builds whose samples of rows are kept; of the ones before, the figures remain.
 const SKETCHES_KEPT: i64 = 10;
 
 /// What one build measured.
@@ -91,13 +91,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// Lets go of samples that no night will be compared with any more.
-    pub async fn forget_old_sketches(&self, dataset: &str) -> Result<()> {
+    /// Lets go of samples that no night will be compared with any more: of builds before this one that
+    /// failed, and of published ones of long ago.
+    pub async fn forget_old_sketches(&self, build: &Build) -> Result<()> {
         self.session
             .execute(
                 "update ledger.profile set sketches = null where sketches is not null and build in
-                     (select id from ledger.build where dataset = $1 order by id desc offset $2)",
-                &[&dataset, &SKETCHES_KEPT],
+                     (select id from ledger.build where dataset = $1 and id < $2 and state <> 'verified' and id not in
+                         (select id from ledger.build where dataset = $1 and published_at is not null
+                            and rolled_back_at is null order by id desc limit $3))",
+                &[&build.dataset, &build.id, &SKETCHES_KEPT],
             )
             .await
             .context("forget the samples of old builds")?;

@@ -45,16 +45,16 @@ pub struct Alarm {
 
 /// Fills in how `new` differs from `old` where only the nights before can tell what is usual.
 pub fn note_moves(old: &TableProfile, new: &mut TableProfile) {
-    if old.sample_shift == new.sample_shift {
-        let renewed = |name: &str, new: &TableProfile| {
-            old.sketches
-                .get(name)
-                .zip(new.sketches.get(name))
-                .and_then(|(old, new)| old.renewed_in(new))
+    if old.sample_shift == new.sample_shift && same_sample(old, new) {
+        let renewed = |name: &str| {
+            let sketches = old.sketches.get(name).zip(new.sketches.get(name));
+            sketches.and_then(|(old, new)| old.renewed_in(new))
         };
-        new.renewed = renewed(KEYS, new);
-        for at in 0..new.columns.len() {
-            new.columns[at].moved.renewed = renewed(&new.columns[at].name.clone(), new);
+        new.renewed = renewed(KEYS);
+        for column in &mut new.columns {
+            if same_column(old, column).is_some() {
+                column.moved.renewed = renewed(&column.name);
+            }
         }
     }
     // Without samples the hashes are of another server, or long ago.
@@ -67,6 +67,16 @@ pub fn note_moves(old: &TableProfile, new: &mut TableProfile) {
             column.moved.vanished = Some(vanished(before, column, new.rows));
         }
     }
+}
+
+/// Whether rows are known by the same columns, so that the same rows are in both samples.
+fn same_sample(old: &TableProfile, new: &TableProfile) -> bool {
+    let known_by = |table: &TableProfile| -> Vec<(String, String)> {
+        let columns = table.columns.iter();
+        let own = columns.filter(|c| table.key.is_empty() || table.key.contains(&c.name));
+        own.map(|c| (c.name.clone(), c.data_type.clone())).collect()
+    };
+    old.key == new.key && known_by(old) == known_by(new)
 }
 
 /// The column of the same name and type.

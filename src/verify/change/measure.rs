@@ -140,6 +140,11 @@ pub async fn measure(
     let shift = table.sample_shift(before);
     let mut profile = TableProfile {
         sample_shift: shift,
+        key: table
+            .key()
+            .iter()
+            .map(|column| (*column).to_owned())
+            .collect(),
         ..TableProfile::default()
     };
     for (part, columns) in table.columns.chunks(COLUMNS_AT_ONCE).enumerate() {

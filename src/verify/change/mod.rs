@@ -43,8 +43,8 @@ pub async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
         gates.extend(keys::gates(candidate, measure).await?);
     }
     if is_new(candidate.build) {
-        let dataset = &candidate.dataset.name;
-        candidate.ledger.forget_old_sketches(dataset).await?;
+        let build = candidate.build;
+        candidate.ledger.forget_old_sketches(build).await?;
     }
     Ok(gates)
 }

@@ -15,6 +15,9 @@ pub struct TableProfile {
     pub rows: u64,
     /// Over all rows, in whatever order they lie.
     pub digest: String,
+    /// Columns of the primary key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
     /// Rows are in the sample whose hash ends in so many zero bits.
     pub sample_shift: u32,
     /// Share of the sampled keys, or of rows without a key, that were not there in the build before.

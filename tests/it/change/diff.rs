@@ -32,7 +32,7 @@ fn two_builds_are_compared_table_by_table() {
         "{told}"
     );
     assert!(
-        told.contains("plan: seen: 100% of the rows have another value"),
+        told.contains("% of the rows have another value, and there is no earlier night"),
         "{told}"
     );
     // Values are shown to whoever asks for them.
