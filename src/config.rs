@@ -12,6 +12,7 @@ pub use router::{PgBouncerTable, PoolerSettings, RouterKind, RouterSettings};
 
 use crate::dataset::parse_toml;
 use crate::fetch::{PathStyle, S3Options};
+use crate::hooks::{self, Hook, HookFile};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::units::{Bytes, Span};
@@ -265,6 +266,10 @@ pub struct Settings {
     )]
     #[schemars(extend("x-default" = "looked for", "examples" = ["/usr/lib/postgresql/15/bin"]))]
     pub postgres_bin: Option<PathBuf>,
+    /// Who is told what has happened
+    #[arg(skip)]
+    #[schemars(extend("x-default" = "nobody", "examples" = [[{ "name": "pager", "on": ["failed"], "url": "env:PAGER_URL" }]]))]
+    pub hook: Option<Vec<HookFile>>,
 }
 
 macro_rules! or_else {
@@ -314,6 +319,7 @@ impl Settings {
             progress_every,
             home,
             postgres_bin,
+            hook,
         )
     }
 }
@@ -349,6 +355,8 @@ pub struct Config {
     pub progress_every: Duration,
     pub home: PathBuf,
     pub postgres_bin: Option<PathBuf>,
+    /// Who is told what has happened.
+    pub hooks: Vec<Hook>,
 }
 
 /// How the load uses this machine and the server.
@@ -491,6 +499,7 @@ impl Config {
         let watching =
             watch::Watching::read(settings.brake, live_latency, settings.spare_connections)?;
         Ok(Config {
+            hooks: hooks::resolve(settings.hook.unwrap_or_default(), &project, env)?,
             project,
             target,
             from: settings.from,

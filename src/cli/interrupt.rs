@@ -76,6 +76,18 @@ pub async fn guarded<T>(
     Ok(Ended::Stopped(128 + stopped))
 }
 
+/// Waits for what may be left undone, until it is done or a signal comes.
+pub async fn until_signal(work: impl Future<Output = ()>) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        () = work => {}
+        _ = signals.next() => {
+            super::output::message("stopped: what hooks were not told yet, the next command tells them");
+        }
+    }
+    Ok(())
+}
+
 /// Waits for a signal, and then for a move of the alias that is under way: it is short and is
 /// not cut in two, unless a second signal or its time limit says so.
 async fn stop(signals: &mut Signals, dataset: &Dataset) -> u8 {

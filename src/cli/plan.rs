@@ -2,7 +2,7 @@
 
 use super::interrupt::{Ended, guarded};
 use super::screen::Watch;
-use super::{Desk, output};
+use super::{Desk, env, output};
 use crate::operation::plan::{Plan, plan};
 use crate::progress::Progress;
 use crate::units::Bytes;
@@ -19,7 +19,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let place = desk.workplace().await?;
     let progress = Arc::new(Progress::default());
     let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
-    let ended = guarded(&place, &dataset, plan(&place, &dataset, &progress)).await;
+    let ended = guarded(&place, &dataset, plan(&place, &dataset, &progress, &env)).await;
     drop(watch);
     match ended? {
         Ended::Stopped(code) => Ok(code),

@@ -1,9 +1,11 @@
 //! `overnight rotate` and `overnight rollback`.
 
 use super::accept::Accept;
-use super::interrupt::{Ended, guarded};
+use super::interrupt::{Ended, guarded, until_signal};
 use super::{Desk, env, output};
+use crate::dataset::Dataset;
 use crate::operation::moves::{self, Moved};
+use crate::operation::{Workplace, told};
 use anyhow::Result;
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +38,8 @@ pub async fn rotate(args: &RotateArgs, desk: &Desk) -> Result<u8> {
     let place = desk.workplace().await?;
     let overrides = args.accept.overrides(args.reason.as_deref())?;
     let work = moves::rotate(&place, &dataset, args.build.as_deref(), &overrides, &env);
-    report(guarded(&place, &dataset, work).await?, desk)
+    let ended = guarded(&place, &dataset, work).await?;
+    tell(&place, &dataset, ended, desk).await
 }
 
 pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
@@ -45,7 +48,23 @@ pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
     let overrides = args.accept.overrides(Some(&args.reason))?;
     let to = args.to.as_deref();
     let work = moves::rollback(&place, &dataset, to, &args.reason, &overrides, &env);
-    report(guarded(&place, &dataset, work).await?, desk)
+    let ended = guarded(&place, &dataset, work).await?;
+    tell(&place, &dataset, ended, desk).await
+}
+
+/// Says first where the alias is, and then tells the hooks, who may be slow.
+async fn tell(
+    place: &Workplace,
+    dataset: &Dataset,
+    ended: Ended<Moved>,
+    desk: &Desk,
+) -> Result<u8> {
+    let done = matches!(ended, Ended::Done(_));
+    let code = report(ended, desk)?;
+    if done {
+        until_signal(told::after_move(place, &dataset.name)).await?;
+    }
+    Ok(code)
 }
 
 fn report(ended: Ended<Moved>, desk: &Desk) -> Result<u8> {

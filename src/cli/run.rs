@@ -1,13 +1,14 @@
 //! `overnight run`: the nightly job.
 
 use super::accept::Accept;
-use super::interrupt::{Ended, guarded};
+use super::interrupt::{Ended, guarded, until_signal};
 use super::reject_file::RejectFile;
 use super::screen::Watch;
 use super::{Desk, env, output, worse};
 use crate::dataset::Dataset;
 use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report};
+use crate::operation::told;
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, hint_of, status_of};
 use crate::progress::{Progress, StageTime};
@@ -28,6 +29,9 @@ pub struct Args {
     /// Build and verify, but leave the alias where it is
     #[arg(long)]
     no_rotate: bool,
+    /// Build and verify, and let the build wait for `overnight rotate` by an operator
+    #[arg(long, conflicts_with = "no_rotate")]
+    approve: bool,
     /// Write every rejected record's place and reason to a CSV file
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -52,11 +56,20 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let options = Options {
         force: args.force,
         no_rotate: args.no_rotate,
+        approve: args.approve,
         list_rejects: args.rejects.is_some(),
         overrides: args.accept.overrides(args.reason.as_deref())?,
     };
     let mut rejects = RejectFile::create(args.rejects.as_deref())?;
-    let place = desk.workplace().await?;
+    let place = match desk.workplace().await {
+        Ok(place) => place,
+        Err(error) => {
+            for dataset in &datasets {
+                until_signal(told::before_run(&desk.config, &dataset.name, &error)).await?;
+            }
+            return Err(error);
+        }
+    };
     let progress = Arc::new(Progress::default());
     let mut worst = None;
     let mut results = Vec::new();
@@ -72,8 +85,12 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
                 if !desk.json {
                     output::line(&describe(&dataset.name, &outcome, args.timings))?;
                 }
+                until_signal(told::after_run(&place, &dataset.name, Ok(&outcome))).await?;
             }
-            Ok(Ended::Stopped(code)) => return Ok(code),
+            Ok(Ended::Stopped(code)) => {
+                told::stopped(&place, &dataset.name, code).await;
+                return Ok(code);
+            }
             Err(error) => {
                 let status = status_of(&error);
                 if let Some(over) = error
@@ -86,6 +103,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
                 output::error(&format!("run `{}`: {text}", dataset.name), hint_of(&error));
                 results.push(json!({"dataset": dataset.name, "outcome": "failed", "status": status as u8, "error": text}));
                 worst = Some(worse(worst, status));
+                until_signal(told::after_run(&place, &dataset.name, Err(&error))).await?;
             }
         }
     }
@@ -130,11 +148,19 @@ fn describe(dataset: &str, outcome: &Outcome, timings: bool) -> String {
                 tables(report, timings)
             )
         }
-        Outcome::Verified(report) => format!(
-            "{dataset}: `{}` is verified and sealed; `overnight rotate {dataset}` publishes it\n{}",
-            report.build,
-            tables(report, timings)
-        ),
+        Outcome::Verified(report) => {
+            let publishes = match &report.approve_until {
+                Some(until) => format!(
+                    "verified and sealed, and waits for approval; `overnight rotate {dataset}` approves and publishes it, until {until}"
+                ),
+                None => format!("verified and sealed; `overnight rotate {dataset}` publishes it"),
+            };
+            format!(
+                "{dataset}: `{}` is {publishes}\n{}",
+                report.build,
+                tables(report, timings)
+            )
+        }
     }
 }
 

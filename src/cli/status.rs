@@ -80,6 +80,24 @@ fn describe(status: &Status) -> String {
             status.dataset
         );
     }
+    if let Some(until) = &status.approve_until {
+        out += &format!("\n  approval   must be given before {until}");
+    }
+    for undelivered in &status.undelivered {
+        out += &format!(
+            "\n  hook       `{}` was not told `{}` of {}: {} attempts, {}{}",
+            undelivered.hook,
+            undelivered.kind,
+            undelivered.since,
+            undelivered.attempts,
+            undelivered.last_error.as_deref().unwrap_or("not tried yet"),
+            if undelivered.given_up {
+                "; given up"
+            } else {
+                ""
+            }
+        );
+    }
     if let Some(failure) = &status.last_failure {
         out += &format!(
             "\n  FAILED     {} at {}: {}",

@@ -1,6 +1,6 @@
 //! `overnight verify`: every gate of a build, again.
 
-use super::{Desk, output};
+use super::{Desk, env, output};
 use crate::gate::Verdict;
 use crate::operation::reverify::reverify;
 use anyhow::Result;
@@ -15,7 +15,7 @@ pub struct Args {
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let findings = reverify(&place, &dataset, args.build.as_deref()).await?;
+    let findings = reverify(&place, &dataset, args.build.as_deref(), &env).await?;
     if desk.json {
         output::json(&findings)?;
     } else {
@@ -37,6 +37,28 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
             findings.build,
             output::table(&["", "gate", "finding"], &rows)
         ))?;
+        for sample in &findings.samples {
+            let heads: Vec<&str> = sample.columns.iter().map(String::as_str).collect();
+            let rows: Vec<Vec<String>> = sample.rows.iter().map(|row| shown(row)).collect();
+            let table = output::table(&heads, &rows);
+            output::line(&format!("\n{}\n{table}", sample.gate))?;
+        }
     }
     Ok(u8::from(!findings.passed()))
+}
+
+/// One row of a sample; a value with line ends or control characters stays on its line.
+fn shown(row: &[Option<String>]) -> Vec<String> {
+    let cell = |cell: &Option<String>| match cell {
+        Some(text) => text.chars().map(visible).collect(),
+        None => "NULL".to_owned(),
+    };
+    row.iter().map(cell).collect()
+}
+
+fn visible(character: char) -> String {
+    match character.is_control() {
+        true => character.escape_debug().to_string(),
+        false => character.to_string(),
+    }
 }

@@ -8,6 +8,7 @@ use super::expect::Expect;
 use super::expect_change::Level;
 use super::form::deserialize_either;
 use super::format_file::FormatFile;
+use super::release::{Approval, External};
 use crate::units::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,6 +48,16 @@ pub struct DatasetFile {
     #[schemars(extend("default" = "refuse", "examples" = ["warn"]))]
     #[serde(default)]
     pub profile: Level,
+    /// Tables and indexes that are read before the golden queries, so that the first service does not wait for the disk.
+    #[schemars(extend("default" = [], "examples" = [["plan", "plan_pkey"]]))]
+    #[serde(default)]
+    pub warm: Vec<String>,
+    /// Somebody outside who looks at each build before it is sealed.
+    #[schemars(extend("x-default" = "nobody", "examples" = [{ "command": ["./gates/compare"], "timeout": "10m" }]))]
+    pub external: Option<External>,
+    /// A build waits for `overnight rotate` by an operator.
+    #[schemars(extend("x-default" = "builds are published by the run", "examples" = [{ "expires": "12h" }]))]
+    pub approval: Option<Approval>,
 }
 
 fn default_keep() -> usize {

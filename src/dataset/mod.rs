@@ -15,6 +15,7 @@ mod format;
 mod format_file;
 mod layout;
 mod lookup;
+mod release;
 pub mod schema;
 mod source;
 mod zone;
@@ -26,6 +27,7 @@ pub use expect_change::{Change, ExpectColumn, ExpectGroups, ExpectKeys, Level};
 pub use file::{DatasetFile, Probe, Ready, Settled};
 pub use form::parse_toml;
 pub use format::{Format, Unpacking};
+pub use release::{Approval, External};
 pub use source::{Source, fold};
 
 use crate::problem::Problem;
@@ -89,6 +91,10 @@ impl Dataset {
                 .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
             if stem == "dataset" {
                 let parsed: DatasetFile = parse_toml(&path, &text)?;
+                if let Some(external) = &parsed.external {
+                    crate::outside::check(external.typed())
+                        .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
+                }
                 settings = Some(parsed);
             } else {
                 sources.push(

@@ -6,7 +6,9 @@
 //! here, on a direct connection, and is gone when the session is.
 
 mod alias;
+pub mod approvals;
 pub mod builds;
+pub mod deliveries;
 pub mod events;
 mod findings;
 pub mod flips;
@@ -29,12 +31,14 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_alias.sql"),
     include_str!("schema_profile.sql"),
+    include_str!("schema_approval.sql"),
+    include_str!("schema_delivery.sql"),
 ];
 
 /// Version of the tables after all steps.

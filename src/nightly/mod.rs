@@ -5,6 +5,7 @@
 //! nothing that a service can see has changed. A build that fails is recorded with its reason and
 //! dropped at once; if that is not possible any more, the next start does it.
 
+mod approval;
 mod fill;
 mod prepare;
 
@@ -12,6 +13,7 @@ pub use prepare::Prepared;
 
 use crate::build;
 use crate::capacity::Capacity;
+use crate::config::Env;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::fetch::Location;
@@ -44,6 +46,8 @@ pub struct Options {
     pub no_rotate: bool,
     /// List every reject, also without a budget.
     pub list_rejects: bool,
+    /// The build waits for an operator, also where the dataset does not ask for that.
+    pub approve: bool,
     /// Gates that somebody accepts this time.
     pub overrides: Overrides,
 }
@@ -56,7 +60,7 @@ pub enum Outcome {
     Unchanged { live: String },
     /// The alias leads to this build.
     Published(Report),
-    /// Verified and waiting, because `--no-rotate` asked for it.
+    /// Verified and waiting, because `--no-rotate` asked for it, or for an operator's approval.
     Verified(Report),
 }
 
@@ -76,7 +80,11 @@ pub struct Report {
     pub retired: Retired,
     /// The build was made by an earlier run that ended before the move.
     pub resumed: bool,
+    /// Until when it waits for an operator, if it does (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approve_until: Option<String>,
 }
+
 /// One digest over everything that decides what a build will hold.
 pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -98,6 +106,8 @@ pub struct Run<'r> {
     pub progress: &'r Progress,
     /// What the server has.
     pub capacity: Capacity,
+    /// Where secrets are looked up.
+    pub env: Env<'r>,
 }
 
 /// Runs one dataset from its files to the alias.
@@ -106,7 +116,7 @@ pub async fn run(
     dataset: &Dataset,
     options: &Options,
     progress: &Progress,
-    env: crate::config::Env<'_>,
+    env: Env<'_>,
 ) -> Result<Outcome> {
     let began = Instant::now();
     progress.begin(&dataset.name);
@@ -146,6 +156,7 @@ pub async fn run(
         manifest: &manifest,
         progress,
         capacity: place.capacity(&ledger.session).await?,
+        env,
     };
     tracing::info!("{}: the server has {}", dataset.name, this.capacity);
     let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
@@ -170,9 +181,11 @@ pub async fn run(
         bottleneck: None,
         retired: Retired::default(),
         resumed,
+        approve_until: approval::waiting_until(&ledger, verified.build()).await?,
     };
+    let stays = options.no_rotate || report.approve_until.is_some();
     ledger.wait_for(&dataset.name, Lock::Move).await?;
-    let moved = match options.no_rotate {
+    let moved = match stays {
         true => Ok(()),
         false => {
             progress.stage("rotate");
@@ -210,7 +223,7 @@ pub async fn run(
     ledger
         .record_stages(verified.build(), &report.stages)
         .await?;
-    Ok(if options.no_rotate {
+    Ok(if stays {
         Outcome::Verified(report)
     } else {
         Outcome::Published(report)
@@ -255,17 +268,27 @@ impl Run<'_> {
         if options.force {
             return Ok(None);
         }
-        let newest = self
+        let mut waiting = None;
+        let builds = self
             .ledger
             .builds(&self.dataset.name)
             .await?
             .into_iter()
-            .find(|build| {
+            .filter(|build| {
                 build.state == State::Verified
                     && build.input_digest == digest
                     && live.is_none_or(|live| build.id > live.id)
             });
-        newest.map(VerifiedBuild::recorded).transpose()
+        for build in builds {
+            if !self.is_too_old(&build).await? {
+                waiting = Some(build);
+                break;
+            }
+        }
+        if let Some(build) = &waiting {
+            self.ask_approval(build, options).await?;
+        }
+        waiting.map(VerifiedBuild::recorded).transpose()
     }
 
     /// Builds and verifies; a failure leaves nothing but its record.
@@ -350,11 +373,15 @@ impl Run<'_> {
             files: self.files,
             build,
             live: live.as_ref(),
+            prober: &self.place.prober(self.dataset, self.env)?,
+            env: self.env,
         };
         let findings = verify(&candidate, &options.overrides).await?;
         let passed = findings.proof(build)?;
         crashpoint::reached("verify.after");
         self.record(build, &loads, began).await?;
+        // Before the seal: a build that is found sealed must not be published without it.
+        self.ask_approval(build, options).await?;
         self.progress.stage("seal");
         Ok((passed.seal(self.ledger, keeper).await?, loads))
     }

@@ -17,6 +17,8 @@ use crate::schema::set_aside::{self, SetAside};
 use crate::schema::{rehearse, tables};
 use crate::sort::Order;
 use crate::switch;
+use crate::verify::external;
+use crate::verify::reader::refuse_without_reader;
 use anyhow::{Context, Result, anyhow};
 use std::collections::HashMap;
 
@@ -86,10 +88,10 @@ impl Run<'_> {
         let set_aside = set_aside::plan(&session)
             .await
             .context("find what to set aside")?;
-        let rehearsal =
-            rehearse::rehearse(&session, &set_aside, &self.files.derive, &self.files.checks)
-                .await
-                .context("rehearse on the empty tables")?;
+        let asked = [&self.files.checks[..], &self.files.golden].concat();
+        let rehearsal = rehearse::rehearse(&session, &set_aside, &self.files.derive, &asked)
+            .await
+            .context("rehearse on the empty tables")?;
         let filled = jobs.iter().map(|job| job.plan.table_oid);
         let roots: HashMap<u32, u32> = filled.map(|oid| (oid, root_of(&known, oid))).collect();
         let loaded = roots.values().copied().collect();
@@ -118,6 +120,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.refuse_late_surprises(&session).await?;
         crashpoint::reached("rehearse.after");
         Ok(Prepared {
             jobs,
@@ -133,6 +136,17 @@ impl Run<'_> {
                 .map(|(file, why)| format!("{file}: {why}"))
                 .collect(),
         })
+    }
+
+    /// What the last gates need is there: better known now than behind the load.
+    async fn refuse_late_surprises(&self, session: &Session) -> Result<()> {
+        let settings = &self.dataset.settings;
+        external::refuse_without_secrets(settings.external.as_ref(), self.env)?;
+        if self.files.golden.is_empty() {
+            return Ok(());
+        }
+        let has_login = self.place.prober(self.dataset, self.env)?.login.is_some();
+        refuse_without_reader(session, self.dataset, has_login).await
     }
 
     /// A wrong schema version is known before anything is loaded.

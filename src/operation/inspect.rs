@@ -2,6 +2,8 @@
 
 use super::Workplace;
 use super::routes::{draining, is_open};
+use crate::ledger::approvals::Answer;
+use crate::ledger::deliveries::Undelivered;
 use crate::ledger::{Build, Ledger, State};
 use crate::rotate::Seen;
 use crate::rotate::drain::Staying;
@@ -33,6 +35,10 @@ pub struct Status {
     pub unconfirmed: bool,
     pub draining: Vec<Staying>,
     pub last_failure: Option<Failure>,
+    /// Until when the newest build waits for an operator.
+    pub approve_until: Option<String>,
+    /// What hooks were not told.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// The last build that came to nothing, if it is newer than the live one.
@@ -104,10 +110,29 @@ pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Stat
                     at: build.created_at.clone(),
                     reason: build.failure.clone().unwrap_or_default(),
                 }),
+            approve_until: approve_until(&ledger, &builds, row.live_build).await?,
+            undelivered: ledger.undelivered(&name).await?,
             dataset: name,
         });
     }
     Ok(all)
+}
+
+/// Until when the newest build that waits does so for an operator.
+async fn approve_until(
+    ledger: &Ledger,
+    builds: &[Build],
+    live: Option<i64>,
+) -> Result<Option<String>> {
+    let newest = builds
+        .iter()
+        .find(|build| build.state == State::Verified && live.is_none_or(|id| build.id > id));
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let approval = ledger.approval(newest).await?;
+    let open = approval.filter(|approval| approval.answer != Answer::Approved);
+    Ok(open.map(|approval| approval.expires_at))
 }
 
 /// Every build that the ledger remembers, newest first.

@@ -13,6 +13,7 @@ pub mod reconcile;
 pub mod report;
 pub mod reverify;
 pub mod routes;
+pub mod told;
 
 use crate::capacity::Capacity;
 use crate::config::watch::Replicas;
@@ -20,6 +21,7 @@ use crate::config::{Config, Env, dereference};
 use crate::dataset::Dataset;
 use crate::embedded::{self, Embedded};
 use crate::fetch::{FetchError, Location};
+use crate::hooks;
 use crate::ledger::{Ledger, Lock};
 use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, Standby, Standbys, Target};
@@ -106,7 +108,7 @@ impl Workplace {
         Ok(ledger)
     }
 
-    /// Puts right what a move that died has left of the alias.
+    /// Puts right what a move that died has left of the alias; hooks are told of it later.
     async fn repair_alias(&self, ledger: &Ledger, dataset: &Dataset) -> Result<()> {
         // A password that only the environment knows is not at hand: then whoever may enter the pooler
         // without one looks through it.
@@ -114,7 +116,9 @@ impl Workplace {
             login: None,
             readers: dataset.settings.readers.clone(),
         });
-        reconcile_alias(ledger, &self.server, &self.router, &prober, &dataset.name).await
+        reconcile_alias(ledger, &self.server, &self.router, &prober, &dataset.name).await?;
+        hooks::tell_moves(ledger, &self.config.hooks, &dataset.name).await?;
+        Ok(())
     }
 
     async fn ensure_readers(&self, dataset: &Dataset) -> Result<()> {

@@ -49,6 +49,8 @@ pub async fn rotate(
                 ))
             })?,
     };
+    // Whoever types this says yes to a build that waits for it.
+    ledger.approve(chosen, overrides.reason()).await?;
     let go = Go {
         kind: Kind::Rotate,
         reason: None,

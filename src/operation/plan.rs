@@ -7,6 +7,7 @@ use super::Workplace;
 use super::hints::{Hint, hints};
 use crate::build;
 use crate::capacity::Capacity;
+use crate::config::Env;
 use crate::dataset::Dataset;
 use crate::ledger::Build;
 use crate::load::connections::Connections;
@@ -72,7 +73,12 @@ pub struct PlannedTable {
 }
 
 /// Finds out.
-pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> Result<Plan> {
+pub async fn plan(
+    place: &Workplace,
+    dataset: &Dataset,
+    progress: &Progress,
+    env: Env<'_>,
+) -> Result<Plan> {
     progress.begin(&dataset.name);
     progress.stage("plan");
     let files = SqlFiles::read(&dataset.sql)?;
@@ -93,6 +99,7 @@ pub async fn plan(place: &Workplace, dataset: &Dataset, progress: &Progress) -> 
         manifest: &manifest,
         progress,
         capacity: place.capacity(&ledger.session).await?,
+        env,
     };
     let scratch = build::create(
         &ledger,

@@ -2,12 +2,13 @@
 
 use super::Workplace;
 use crate::build::{allow_connections, find_database_by_oid};
+use crate::config::Env;
 use crate::dataset::Dataset;
 use crate::gate::Overrides;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::problem::Problem;
 use crate::schema::files::SqlFiles;
-use crate::verify::{Candidate, Findings, verify};
+use crate::verify::{Candidate, Findings, checks, verify};
 use anyhow::{Context, Result, bail};
 
 /// Asks every gate of the live build, or of a named one.
@@ -18,6 +19,7 @@ pub async fn reverify(
     place: &Workplace,
     dataset: &Dataset,
     name: Option<&str>,
+    env: Env<'_>,
 ) -> Result<Findings> {
     let files = SqlFiles::read(&dataset.sql)?;
     let ledger = place.ledger(&format!("verify {}", dataset.name)).await?;
@@ -50,7 +52,7 @@ pub async fn reverify(
     let live = builds
         .iter()
         .find(|other| Some(other.id) == row.live_build && other.id != build.id);
-    let findings = look(place, &ledger, dataset, build, live, &files).await;
+    let findings = look(place, &ledger, dataset, build, live, &files, env).await;
     if sealed {
         allow_connections(&ledger, &build.name, false).await?;
     }
@@ -64,6 +66,7 @@ async fn look(
     build: &Build,
     live: Option<&Build>,
     files: &SqlFiles,
+    env: Env<'_>,
 ) -> Result<Findings> {
     let oid = build.database_oid.unwrap_or_default();
     let database = find_database_by_oid(ledger, oid)
@@ -78,6 +81,10 @@ async fn look(
         files,
         build,
         live,
+        prober: &place.prober(dataset, env)?,
+        env,
     };
-    verify(&candidate, &Overrides::default()).await
+    let mut findings = verify(&candidate, &Overrides::default()).await?;
+    findings.samples = checks::samples(&session, &files.checks, &findings.gates).await?;
+    Ok(findings)
 }

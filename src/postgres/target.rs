@@ -233,6 +233,19 @@ impl Target {
         &self.warnings
     }
 
+    /// The hosts and the ports as libpq's variables have them, lists with commas between.
+    pub fn reach(&self) -> (String, String) {
+        let hosts = self.hosts.iter().map(|host| match &host.place {
+            Place::Socket(folder) => folder.display().to_string(),
+            Place::Network { name, .. } => name.clone(),
+        });
+        let ports = self.hosts.iter().map(|host| host.port.to_string());
+        (
+            hosts.collect::<Vec<_>>().join(","),
+            ports.collect::<Vec<_>>().join(","),
+        )
+    }
+
     /// The hosts as one text for messages: `db.example:5432`.
     pub fn place(&self) -> String {
         self.hosts

@@ -23,6 +23,7 @@ impl Move<'_> {
         self.refuse_held(row, to)?;
         let mut gates: Vec<Gate> = Vec::new();
         gates.push(replicas::gate(self.ledger, self.server, to).await?);
+        gates.extend(super::approval::gate(self.ledger, to).await?);
         self.overrides.apply(&mut gates);
         self.ledger
             .record_findings(to, "rotate", &gates, self.overrides)

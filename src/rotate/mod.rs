@@ -9,6 +9,7 @@
 //! others the transaction is the truth, and what leads services there follows it and can be repeated.
 
 pub mod accept;
+mod approval;
 pub mod drain;
 mod gates;
 pub mod pgbouncer;

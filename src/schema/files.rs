@@ -3,6 +3,7 @@
 //! In: `sql/<dataset>`. Out: [`SqlFiles`], read and checked without a server. A folder or file
 //! that is not known is an error: a misspelt `check/` would be a gate that is never asked.
 
+use super::header::{self, CheckHeader, GoldenHeader};
 use super::numbered::{self, NumberedFile};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,7 @@ pub struct SqlFiles {
     pub schema: Vec<NumberedFile>,
     pub derive: Vec<NumberedFile>,
     pub checks: Vec<NumberedFile>,
-    /// The application's own queries; read here so that their names and texts are checked.
+    /// The application's own queries, asked of the live build and of the new one.
     pub golden: Vec<NumberedFile>,
 }
 
@@ -35,6 +36,9 @@ impl SqlFiles {
             checks: read("checks")?,
             golden: read("golden")?,
         };
+        files
+            .check_headers()
+            .context(Problem::usage("read the numbered SQL"))?;
         if files.schema.is_empty() {
             bail!(
                 Problem::usage(format!("`{}/schema` holds no SQL file", folder.display()))
@@ -42,6 +46,20 @@ impl SqlFiles {
             );
         }
         Ok(files)
+    }
+
+    fn check_headers(&self) -> Result<()> {
+        self.schema
+            .iter()
+            .chain(&self.derive)
+            .try_for_each(header::refuse)?;
+        for file in &self.checks {
+            CheckHeader::of_file(file)?;
+        }
+        for file in &self.golden {
+            GoldenHeader::of_file(file)?;
+        }
+        Ok(())
     }
 
     /// Every file that shapes a build, in the order in which it runs.

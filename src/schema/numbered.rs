@@ -5,7 +5,8 @@
 //! a number used twice, a directive that would be ignored, and whatever only psql could run.
 //!
 //! Directives are `--` comments before the first statement: `-- no-transaction` runs each statement on
-//! its own (for VACUUM, CREATE INDEX CONCURRENTLY), `-- timeout: 30min` bounds the whole file.
+//! its own (for VACUUM, CREATE INDEX CONCURRENTLY), `-- timeout: 30min` bounds the whole file. What
+//! `-- overnight: key = value` means is for [`super::header`] to say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub struct NumberedFile {
     pub transaction: bool,
     /// Upper bound for the whole file.
     pub timeout: Option<Duration>,
+    /// The `key = value` lines of the header, with their places in the file.
+    pub header: Vec<(u32, String)>,
 }
 
 /// Reads the numbered files of `folder`, sorted by number; a missing folder has none.
@@ -90,7 +93,9 @@ impl NumberedFile {
             text,
             transaction: true,
             timeout: None,
+            header: Vec::new(),
         };
+        file.header = file.header_lines()?;
         let (transaction, timeout) = file.directives()?;
         file.transaction = transaction;
         file.timeout = timeout;
@@ -118,6 +123,14 @@ impl NumberedFile {
             .map_err(|error| anyhow!("{}: {}", self.place(error.line), error.problem))?;
         let (mut transaction, mut timeout) = (true, None);
         for (line, comment) in comments {
+            if header_line(comment).is_some() {
+                ensure!(
+                    line < header_ends,
+                    "{}: the header `{comment}` must stand before the first statement",
+                    self.place(line)
+                );
+                continue;
+            }
             let found = directive(comment).map_err(|e| anyhow!("{}: {e}", self.place(line)))?;
             let Some(found) = found else { continue };
             ensure!(
@@ -134,6 +147,14 @@ impl NumberedFile {
             }
         }
         Ok((transaction, timeout))
+    }
+
+    fn header_lines(&self) -> Result<Vec<(u32, String)>> {
+        let comments = sql::line_comments(&self.text)
+            .map_err(|error| anyhow!("{}: {}", self.place(error.line), error.problem))?;
+        let lines = comments.into_iter();
+        let lines = lines.filter_map(|(line, text)| Some((line, header_line(text)?.to_owned())));
+        Ok(lines.collect())
     }
 
     fn check_transaction_control(&self) -> Result<()> {
@@ -160,6 +181,13 @@ impl NumberedFile {
             None => Ok(()),
         }
     }
+}
+
+/// The keys and values of `overnight: key = value`.
+fn header_line(comment: &str) -> Option<&str> {
+    let (word, rest) = comment.split_once(':')?;
+    let ours = word.trim_end().eq_ignore_ascii_case("overnight") && rest.contains('=');
+    ours.then(|| rest.trim())
 }
 
 enum Directive {

@@ -13,6 +13,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use tokio_postgres::Client;
 
 use super::catalog::{Catalog, snapshot};
+use super::header;
 use super::late::Late;
 use super::numbered::NumberedFile;
 use super::run::{
@@ -158,7 +159,12 @@ async fn rehearse_here(
     for file in checks {
         command(client, "SAVEPOINT overnight_file").await?;
         command(client, "SET LOCAL transaction_read_only = on").await?;
-        match offending_in_transaction(client, file, 1).await {
+        let tried = async {
+            let found = offending_in_transaction(client, file, 1).await?;
+            header::rehearse(client, file).await?;
+            anyhow::Ok(found)
+        };
+        match tried.await {
             Ok(found) => rehearsal
                 .offending
                 .extend(found.into_iter().filter(|found| found.rows > 0)),

@@ -230,7 +230,7 @@ pub(super) async fn offending_in_transaction(
         let place = file.place(statement.line);
         ensure!(
             is_query,
-            "{place}: a check is made of queries only, not `{word}`"
+            "{place}: a check or golden file is made of queries only, not `{word}`"
         );
         limit_time(client, file, began).await?;
         let started = Instant::now();

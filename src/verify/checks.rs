@@ -1,11 +1,19 @@
 //! Gates that the dataset's own check files ask: a query's rows are what offends.
+//!
+//! The header of a file says how many may, and whether more only warn ([`CheckHeader`]). What the
+//! rows hold is shown only to whoever asks for it by hand, and only the columns that the file names:
+//! [`samples`] is no part of asking the gates, so nothing of it reaches the ledger or a log.
 
-use crate::gate::Gate;
+use crate::dataset::Limit;
+use crate::gate::{Gate, Verdict};
 use crate::postgres::Session;
+use crate::schema::header::{CheckHeader, Level, quoted_table, sample};
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run::offending_rows;
 use crate::switch;
+use crate::units::grouped;
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 /// Offending rows of one query are counted up to here; more would only take longer.
 const MAX_OFFENDING_COUNTED: u64 = 1_000_000;
@@ -14,22 +22,115 @@ const MAX_OFFENDING_COUNTED: u64 = 1_000_000;
 pub async fn gates(session: &Session, checks: &[NumberedFile]) -> Result<Vec<Gate>> {
     let mut gates = Vec::new();
     for check in checks {
-        let rows: u64 = offending_rows(session, check, MAX_OFFENDING_COUNTED)
+        let header = CheckHeader::of_file(check)?;
+        let allowed = allowed(session, &header)
+            .await
+            .with_context(|| format!("run the check `{}`", check.name))?;
+        let counted = MAX_OFFENDING_COUNTED.max(allowed.rows.saturating_add(1));
+        let rows: u64 = offending_rows(session, check, counted)
             .await
             .with_context(|| format!("run the check `{}`", check.name))?
             .iter()
             .map(|query| query.rows)
             .sum();
-        let finding = match rows {
+        let mut finding = match rows {
             0 => "no offending row".to_owned(),
             1 => "1 offending row".to_owned(),
-            rows => format!("{rows} offending rows"),
+            rows => format!("{} offending rows", grouped(rows)),
         };
-        gates.push(Gate::new(
-            format!("check {}", check.name),
-            rows == 0 || !switch::on("verify.checks"),
-            finding,
-        ));
+        if rows > 0 {
+            finding += &allowed.words;
+        }
+        let passed = rows <= allowed.rows || !switch::on("check.max");
+        let gate = Gate::new(gate_name(check), passed, finding);
+        gates.push(match header.level {
+            Level::Error => gate,
+            Level::Warn => gate.only_warns(),
+        });
     }
     Ok(gates)
+}
+
+fn gate_name(check: &NumberedFile) -> String {
+    format!("check {}", check.name)
+}
+
+/// How many rows may offend.
+struct Allowed {
+    rows: u64,
+    words: String,
+}
+
+async fn allowed(session: &Session, header: &CheckHeader) -> Result<Allowed> {
+    let (share, table) = match (&header.max, &header.of) {
+        (Some(Limit::Share(share)), Some(table)) => (share, table),
+        (Some(Limit::Records(most)), _) => {
+            return Ok(Allowed {
+                rows: *most,
+                words: format!(", at most {} allowed", grouped(*most)),
+            });
+        }
+        _ => {
+            return Ok(Allowed {
+                rows: 0,
+                words: String::new(),
+            });
+        }
+    };
+    let all: i64 = session
+        .query_one(
+            &format!("select count(*) from {}", quoted_table(table)),
+            &[],
+        )
+        .await
+        .with_context(|| format!("count the rows of `{table}`"))?
+        .get(0);
+    let rows = (all as f64 * share.0 / 100.0) as u64;
+    Ok(Allowed {
+        rows,
+        words: format!(
+            ", at most {} allowed ({share} of the {} in {table})",
+            grouped(rows),
+            grouped(all as u64)
+        ),
+    })
+}
+
+/// Some of the rows that a check found, for the eyes of whoever asked.
+#[derive(Debug, Serialize)]
+pub struct Sample {
+    pub gate: String,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// Rows of the checks that did not pass, of the columns that their files name.
+///
+/// # Errors
+/// The server refuses a query.
+pub async fn samples(
+    session: &Session,
+    checks: &[NumberedFile],
+    gates: &[Gate],
+) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    for check in checks {
+        let header = CheckHeader::of_file(check)?;
+        let name = gate_name(check);
+        let passed = gates
+            .iter()
+            .any(|gate| gate.gate == name && gate.verdict == Verdict::Passed);
+        if passed || header.show.is_empty() {
+            continue;
+        }
+        session.batch_execute("begin read only").await?;
+        let rows = sample(session, check, &header, header.sample()).await;
+        session.batch_execute("rollback").await?;
+        samples.push(Sample {
+            gate: name,
+            columns: header.show,
+            rows: rows?,
+        });
+    }
+    Ok(samples)
 }

@@ -8,18 +8,24 @@
 
 mod catalog;
 pub mod change;
-mod checks;
+pub mod checks;
 mod counts;
+pub mod external;
+mod golden;
+pub mod reader;
 mod readers;
+mod warm;
 
 use crate::gate::{Gate, Overrides, failures};
 
 use crate::build::{allow_connections, finish_stamp};
+use crate::config::Env;
 use crate::crashpoint;
 use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, Session};
 use crate::problem::Problem;
+use crate::rotate::probe::Prober;
 use crate::schema::files::SqlFiles;
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -30,6 +36,9 @@ use serde::Serialize;
 pub struct Findings {
     pub build: String,
     pub gates: Vec<Gate>,
+    /// Rows that checks have found, where somebody has asked by hand to see them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<checks::Sample>,
 }
 
 impl Findings {
@@ -139,6 +148,10 @@ pub struct Candidate<'c> {
     pub build: &'c Build,
     /// The build behind the alias, unless it is the one that is asked about.
     pub live: Option<&'c Build>,
+    /// Who looks with a reader's eyes.
+    pub prober: &'c Prober,
+    /// Where secrets of dataset.toml are looked up.
+    pub env: Env<'c>,
 }
 
 /// Asks every gate, and keeps what they found in the ledger, also where they pass.
@@ -163,6 +176,8 @@ pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<
     gates.extend(catalog::gates(session).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
     gates.extend(checks::gates(session, &candidate.files.checks).await?);
+    gates.extend(golden::gates(candidate).await?);
+    gates.extend(external::gate(candidate).await?);
     overrides.apply(&mut gates);
     ledger
         .record_findings(build, "verify", &gates, overrides)
@@ -170,5 +185,6 @@ pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<
     Ok(Findings {
         build: build.name.clone(),
         gates,
+        samples: Vec::new(),
     })
 }

@@ -7,24 +7,29 @@
 )]
 
 mod access;
+mod approval;
 mod architecture;
 mod bench;
 mod canary;
 mod change;
 mod check_files;
+mod checks;
 mod conformance;
 mod copy_format;
 mod demo;
 mod disk;
 mod encoders;
+mod external;
 mod fetch;
 mod folder;
 mod formats;
 mod fuzz;
 mod gates;
 mod generator;
+mod golden;
 mod guards;
 mod hints;
+mod hooks;
 mod infer;
 mod inputs;
 mod kill;

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod database;
 pub mod invariants;
+pub mod listener;
 pub mod pooler;
 pub mod project;
 pub mod standby;
