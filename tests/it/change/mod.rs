@@ -1,6 +1,6 @@
 //! A build against the night before, and against itself.
 
-mod corruptions;
+pub mod corruptions;
 mod declared;
 mod diff;
 mod nights;

@@ -5,10 +5,13 @@
 //! it each story runs in its short form with a seed of its own, which a failure names.
 //! A new row is a file here, a line below and a line in `scripts/torture`.
 
+mod corruptions;
 mod crash_points;
 mod disk_full;
+mod pgbouncer_flip;
 mod random_kills;
 mod rename_flip;
+mod replicas;
 mod retirement;
 mod retirement_model;
 mod retirement_server;
