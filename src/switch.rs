@@ -82,6 +82,7 @@ pub const NAMES: &[&str] = &[
     "schema.as_declared",
     "seal.closed",
     "verify.catalog",
+    "verify.compatibility",
     "verify.least",
     "verify.readers",
     "verify.refuses",

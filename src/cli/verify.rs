@@ -22,14 +22,20 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
         let rows: Vec<Vec<String>> = findings
             .gates
             .iter()
-            .map(|gate| {
+            .flat_map(|gate| {
                 let mark = match gate.verdict {
                     Verdict::Passed => "ok",
                     Verdict::Warned => "warning",
                     Verdict::Failed => "FAILED",
                     Verdict::Accepted => "accepted",
                 };
-                vec![mark.to_owned(), gate.gate.clone(), gate.finding.clone()]
+                gate.finding
+                    .lines()
+                    .enumerate()
+                    .map(move |(number, line)| match number {
+                        0 => vec![mark.to_owned(), gate.gate.clone(), line.to_owned()],
+                        _ => vec![String::new(), String::new(), line.to_owned()],
+                    })
             })
             .collect();
         output::line(&format!(

@@ -9,6 +9,7 @@
 mod catalog;
 pub mod change;
 pub mod checks;
+pub mod compat;
 mod counts;
 pub mod external;
 mod golden;
@@ -55,10 +56,16 @@ impl Findings {
         if let Some(failed) = failures(&self.gates)
             && switch::on("verify.refuses")
         {
-            bail!(
-                Problem::refused(format!("verify `{}`: {failed}", build.name))
-                    .hint("the alias was not touched; services stay on the build they have")
-            );
+            let mut hint =
+                "the alias was not touched; services stay on the build they have".to_owned();
+            if self
+                .gates
+                .iter()
+                .any(|gate| gate.gate == compat::GATE && gate.stops())
+            {
+                hint += &format!("; {}", compat::HINT);
+            }
+            bail!(Problem::refused(format!("verify `{}`: {failed}", build.name)).hint(hint));
         }
         Ok(Passed {
             build: build.clone(),
@@ -174,6 +181,7 @@ pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<
     gates.extend(counts::tables(session, dataset).await?);
     gates.extend(change::gates(candidate).await?);
     gates.extend(catalog::gates(session).await?);
+    gates.push(compat::gate(candidate).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
     gates.extend(checks::gates(session, &candidate.files.checks).await?);
     gates.extend(golden::gates(candidate).await?);

@@ -14,6 +14,7 @@ mod canary;
 mod change;
 mod check_files;
 mod checks;
+mod compat;
 mod conformance;
 mod copy_format;
 mod demo;

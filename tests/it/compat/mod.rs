@@ -1,0 +1,4 @@
+//! Whether services can go on: the comparison with the live build, and who supports which version.
+
+mod gate;
+mod kinds;
