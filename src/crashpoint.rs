@@ -37,6 +37,8 @@ pub const NAMES: &[&str] = &[
     "verify.after",
     "seal.before_commit",
     "seal.after_commit",
+    "register.before_grant",
+    "register.after_grant",
     "flip.before_intent",
     "flip.after_intent",
     "flip.after_open",

@@ -5,7 +5,9 @@
 mod accept;
 mod builds;
 mod check;
+mod consumers;
 mod diff;
+mod guard;
 mod hold;
 mod infer;
 mod interrupt;
@@ -101,6 +103,10 @@ enum Command {
     Report(report::Args),
     /// Drop builds beyond retention, in two steps
     Retire(retire::Args),
+    /// For a service's start script: may it start on the live build? Registers it
+    Guard(guard::Args),
+    /// The services that read a dataset, and which schema versions they support
+    Consumers(consumers::Args),
     /// A connection URL for the alias
     Url(url::Args),
     /// Check the configuration, and with --files the raw files, without a server
@@ -175,6 +181,10 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         // It says what the program knows, and reads nothing.
         return schema::exec(args);
     }
+    if let Command::Guard(args) = &cli.command {
+        let project = cli.global.project.clone();
+        return guard::exec(args, project, cli.settings, cli.global.json, &env);
+    }
     if let Command::Infer(args) = &cli.command {
         return infer::exec(
             args,
@@ -208,9 +218,12 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Diff(args) => diff::exec(args, &desk).await,
             Command::Report(args) => report::exec(args, &desk).await,
             Command::Retire(args) => retire::exec(args, &desk).await,
+            Command::Consumers(args) => consumers::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,
-            Command::Infer(_) | Command::Schema(_) | Command::Server(_) => Ok(0),
+            Command::Guard(_) | Command::Infer(_) | Command::Schema(_) | Command::Server(_) => {
+                Ok(0)
+            }
         }
     });
     // Threads that still read for a run that was stopped have nobody to answer to.

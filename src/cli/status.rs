@@ -67,6 +67,12 @@ fn describe(status: &Status) -> String {
     if let Some(previous) = &status.previous {
         out += &format!("\n  before     `{previous}`");
     }
+    if status.consumers > 0 {
+        out += &format!(
+            "\n  consumers  {}; `overnight consumers {}` lists them",
+            status.consumers, status.dataset
+        );
+    }
     if status.held {
         out += &format!(
             "\n  HELD       by {}: {}",

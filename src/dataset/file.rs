@@ -13,6 +13,7 @@ use crate::units::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The keys of `dataset.toml`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,6 +59,19 @@ pub struct DatasetFile {
     /// A build waits for `overnight rotate` by an operator.
     #[schemars(extend("x-default" = "builds are published by the run", "examples" = [{ "expires": "12h" }]))]
     pub approval: Option<Approval>,
+    /// A service that was not seen for so long no longer keeps the alias from moving.
+    #[schemars(extend("default" = "30d", "examples" = ["90d"]))]
+    #[serde(default = "default_consumers_expire")]
+    pub consumers_expire: Span,
+    /// The readers may register as consumers with their own login: CONNECT on the control database, and
+    /// their rows of one table.
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    #[serde(default)]
+    pub consumers_register: bool,
+}
+
+fn default_consumers_expire() -> Span {
+    Span(Duration::from_secs(30 * 24 * 3600))
 }
 
 fn default_keep() -> usize {

@@ -8,12 +8,14 @@
 mod alias;
 pub mod approvals;
 pub mod builds;
+pub mod consumers;
 pub mod deliveries;
 pub mod events;
 mod findings;
 pub mod flips;
 pub mod profiles;
 pub mod report;
+pub mod supports;
 
 use crate::crashpoint;
 use crate::postgres::{Server, Session, quote_ident};
@@ -31,7 +33,7 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -39,6 +41,7 @@ const STEPS: [&str; 7] = [
     include_str!("schema_profile.sql"),
     include_str!("schema_approval.sql"),
     include_str!("schema_delivery.sql"),
+    include_str!("schema_consumers.sql"),
 ];
 
 /// Version of the tables after all steps.
@@ -240,7 +243,7 @@ fn maintenance(server: &Server) -> &str {
 }
 
 /// Name of this machine, for the record.
-fn host() -> String {
+pub fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }

@@ -27,7 +27,7 @@ use crate::operation::Workplace;
 use crate::postgres::error as pg_error;
 use crate::progress::{Progress, StageTime};
 use crate::retire::{Retired, retire};
-use crate::rotate::{Move, refuse_stranger};
+use crate::rotate::{Move, consumers, refuse_stranger};
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
@@ -146,6 +146,7 @@ pub async fn run(
     }
     if !options.no_rotate {
         refuse_stranger(&ledger, &place.router, &dataset.name).await?;
+        consumers::warn_early(&ledger, dataset).await?;
     }
     let this = Run {
         place,

@@ -9,6 +9,7 @@ use crate::rotate::Seen;
 use crate::rotate::drain::Staying;
 use anyhow::Result;
 use serde::Serialize;
+use std::time::Duration;
 
 /// One dataset at a glance.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,8 @@ pub struct Status {
     /// Verified builds that wait for `rotate`.
     pub waiting: Vec<String>,
     pub kept: usize,
+    /// Services that `guard` has registered, expired ones too.
+    pub consumers: usize,
     pub bytes_on_disk: Option<i64>,
     /// How the alias is realised, and where it leads at each place that decides it.
     pub router: &'static str,
@@ -96,6 +99,7 @@ pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Stat
                 .iter()
                 .filter(|build| matches!(build.state, State::Published | State::Verified))
                 .count(),
+            consumers: ledger.consumers(&name, Duration::MAX).await?.len(),
             bytes_on_disk: age.as_ref().and_then(|row| row.get(1)),
             router: place.router.word(),
             alias: place.router.observe(&ledger, &name).await?,

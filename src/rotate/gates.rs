@@ -1,7 +1,7 @@
 //! Gates that are asked at the last moment: what verification could not know, because it is a
 //! matter of now and not of the build.
 
-use super::{Move, replicas};
+use super::{Move, consumers, replicas};
 use crate::gate::{Gate, failures};
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, DatasetRow};
@@ -24,15 +24,22 @@ impl Move<'_> {
         let mut gates: Vec<Gate> = Vec::new();
         gates.push(replicas::gate(self.ledger, self.server, to).await?);
         gates.extend(super::approval::gate(self.ledger, to).await?);
+        gates.push(consumers::gate(self.ledger, self.dataset, to).await?);
         self.overrides.apply(&mut gates);
         self.ledger
             .record_findings(to, "rotate", &gates, self.overrides)
             .await?;
         if let Some(failed) = failures(&gates) {
-            bail!(
-                Problem::refused(format!("move `{}` to `{}`: {failed}", row.dataset, to.name))
-                    .hint("the alias was not touched; services stay on the build they have")
-            );
+            let mut hint =
+                "the alias was not touched; services stay on the build they have".to_owned();
+            if gates
+                .iter()
+                .any(|gate| gate.gate == consumers::GATE && gate.stops())
+            {
+                hint += &format!("; {}", consumers::hint(&row.dataset));
+            }
+            let text = format!("move `{}` to `{}`: {failed}", row.dataset, to.name);
+            bail!(Problem::refused(text).hint(hint));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 pub mod accept;
 mod approval;
+pub mod consumers;
 pub mod drain;
 mod gates;
 pub mod pgbouncer;
@@ -76,6 +77,11 @@ impl Move<'_> {
         };
         self.ask_gates(&row, from.as_ref(), to).await?;
         self.let_readers_read(to).await?;
+        if self.dataset.settings.consumers_register {
+            self.ledger
+                .let_register(&self.dataset.settings.readers)
+                .await?;
+        }
         if let Way::PgBouncer(poolers) = &self.router.way {
             poolers.ready(self.ledger).await?;
         }

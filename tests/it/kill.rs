@@ -29,10 +29,12 @@ fn plan() -> Vec<(Night, &'static str)> {
         let by_record = is("pooler.")
             || is("drain.")
             || ["flip.after_open", "flip.after_direct_look"].contains(name);
-        if (is("control.") || is("flip.")) && !by_record {
+        // Readers are let into the ledger once.
+        let only_first = is("control.") || is("register.");
+        if (only_first || is("flip.")) && !by_record {
             plan.push((Night::First, *name));
         }
-        if !is("control.") && !by_record {
+        if !only_first && !by_record {
             plan.push((Night::Later, *name));
         }
         if (is("flip.") && !name.ends_with("_rename")) || by_record {
@@ -119,6 +121,9 @@ impl Nights {
         let mut project = Project::on(cluster, name);
         project.write("overnight.toml", HOOK);
         project.env = vec![("OVERNIGHT_RETIRE_AFTER".into(), "0s".into())];
+        let settings = format!("sources/{name}/dataset.toml");
+        let text = std::fs::read_to_string(project.path(&settings)).unwrap();
+        project.write(&settings, &format!("{text}consumers_register = true\n"));
         Nights { project, night: 0 }
     }
 
