@@ -11,6 +11,7 @@ pub const NAMES: &[&str] = &[
     "accept.reason",
     "approval.gate",
     "approval.wait",
+    "audit.hash",
     "build.public",
     "change.catalog",
     "change.content",

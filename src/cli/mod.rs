@@ -3,6 +3,7 @@
 //! Stdout is data, stderr is messages. An error is printed once, here, with its whole chain.
 
 mod accept;
+mod audit;
 mod builds;
 mod check;
 mod consumers;
@@ -107,6 +108,8 @@ enum Command {
     Guard(guard::Args),
     /// The services that read a dataset, and which schema versions they support
     Consumers(consumers::Args),
+    /// Who did what, when and why; with --verify, whether somebody has changed that
+    Audit(audit::Args),
     /// A connection URL for the alias
     Url(url::Args),
     /// Check the configuration, and with --files the raw files, without a server
@@ -218,6 +221,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Diff(args) => diff::exec(args, &desk).await,
             Command::Report(args) => report::exec(args, &desk).await,
             Command::Retire(args) => retire::exec(args, &desk).await,
+            Command::Audit(args) => audit::exec(args, &desk).await,
             Command::Consumers(args) => consumers::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,

@@ -7,6 +7,7 @@
 
 mod alias;
 pub mod approvals;
+pub mod audit;
 pub mod builds;
 pub mod consumers;
 pub mod deliveries;
@@ -33,7 +34,7 @@ const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -42,6 +43,7 @@ const STEPS: [&str; 8] = [
     include_str!("schema_approval.sql"),
     include_str!("schema_delivery.sql"),
     include_str!("schema_consumers.sql"),
+    include_str!("schema_audit.sql"),
 ];
 
 /// Version of the tables after all steps.

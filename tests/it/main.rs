@@ -9,6 +9,7 @@
 mod access;
 mod approval;
 mod architecture;
+mod audit;
 mod bench;
 mod canary;
 mod change;
