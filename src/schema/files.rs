@@ -5,6 +5,8 @@
 
 use super::header::{self, CheckHeader, GoldenHeader};
 use super::numbered::{self, NumberedFile};
+use super::run::is_query;
+use crate::postgres::sql::leading_word;
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -55,9 +57,11 @@ impl SqlFiles {
             .try_for_each(header::refuse)?;
         for file in &self.checks {
             CheckHeader::of_file(file)?;
+            only_queries(file)?;
         }
         for file in &self.golden {
             GoldenHeader::of_file(file)?;
+            only_queries(file)?;
         }
         Ok(())
     }
@@ -70,6 +74,27 @@ impl SqlFiles {
             .chain(self.derive.iter().map(|file| ("derive", file)))
             .chain(self.checks.iter().map(|file| ("checks", file)))
     }
+}
+
+/// Files that ask may only ask, and must ask something.
+fn only_queries(file: &NumberedFile) -> Result<()> {
+    let statements = file.statements()?;
+    if statements.is_empty() {
+        bail!(
+            "`{}` has no query: it could never fail",
+            file.path.display()
+        );
+    }
+    for statement in statements {
+        if !is_query(statement.text) {
+            bail!(
+                "{}: a check or golden file is made of queries only, not `{}`",
+                file.place(statement.line),
+                leading_word(statement.text)
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Nothing else belongs into `sql/<dataset>`: a folder called `check` would never be read, and its

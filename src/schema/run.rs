@@ -213,6 +213,12 @@ pub async fn offending_rows(
     Ok(counted)
 }
 
+/// Whether a statement only asks.
+pub fn is_query(text: &str) -> bool {
+    let word = leading_word(text);
+    matches!(word.as_str(), "select" | "with" | "values" | "table" | "")
+}
+
 /// Counts offending rows in the transaction that the caller holds.
 pub(super) async fn offending_in_transaction(
     client: &Client,
@@ -225,12 +231,11 @@ pub(super) async fn offending_in_transaction(
     let began = Instant::now();
     let mut found = Vec::new();
     for statement in file.statements()? {
-        let word = leading_word(statement.text);
-        let is_query = matches!(word.as_str(), "select" | "with" | "values" | "table" | "");
         let place = file.place(statement.line);
         ensure!(
-            is_query,
-            "{place}: a check or golden file is made of queries only, not `{word}`"
+            is_query(statement.text),
+            "{place}: a check or golden file is made of queries only, not `{}`",
+            leading_word(statement.text)
         );
         limit_time(client, file, began).await?;
         let started = Instant::now();
