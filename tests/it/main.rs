@@ -39,6 +39,7 @@ mod locks;
 mod mistakes;
 mod nights;
 mod operators;
+mod own_gates;
 mod pointer;
 mod pooler;
 mod postgres;
