@@ -286,3 +286,17 @@ fn declared_tables_and_indexes_are_read_before_anybody_waits_for_them() {
     project.run().code(0);
     assert!(finding(&project, "warm-up").starts_with("passed: 2 read, "));
 }
+
+#[test]
+fn the_live_build_is_found_where_no_database_has_the_name_of_the_alias() {
+    let mut project = Project::new("golden_pointer");
+    project.behind_pointer("");
+    project.items(100, "x");
+    golden(
+        &project,
+        "-- overnight: rows = \"10%\"\nselect * from item;\n",
+    );
+    project.run().code(0);
+    project.items(120, "x");
+    project.refuses(1, &["120 rows, 100 on live: +20.00%, allowed 10%"]);
+}

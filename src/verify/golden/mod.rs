@@ -11,10 +11,12 @@ mod side;
 
 use super::reader::{Place, Reader, is_closed};
 use super::{Candidate, warm};
+use crate::build::find_database_by_oid;
 use crate::gate::Gate;
 use crate::postgres::error::explain_statement;
 use crate::postgres::sql::Statement;
 use crate::postgres::{Session, is_cancelled};
+use crate::problem::Problem;
 use crate::schema::header::{GoldenHeader, Level};
 use crate::schema::numbered::NumberedFile;
 use anyhow::{Context, Result};
@@ -45,17 +47,18 @@ pub async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
     };
     let closed = is_closed(candidate.build).then_some(candidate.session);
     let here = place(candidate.session.database(), closed);
-    let alias = place(&candidate.dataset.name, None);
+    let live = live_database(candidate).await?;
+    let alias = live.as_deref().map(|name| place(name, None));
     let new = here.look().await?;
     let asked = async {
-        let live = match candidate.live {
-            Some(_) => Some(alias.look().await.context("look at the live build")?),
+        let live = match &alias {
+            Some(alias) => Some(alias.look().await.context("look at the live build")?),
             None => None,
         };
         for file in &candidate.files.golden {
             gates.push(ask(file, &new, live.as_ref()).await?);
         }
-        if let Some(live) = live {
+        if let (Some(alias), Some(live)) = (&alias, live) {
             alias.close(live).await?;
         }
         anyhow::Ok(gates)
@@ -63,6 +66,19 @@ pub async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
     let gates = asked.await;
     here.close(new).await?;
     gates
+}
+
+/// What the database of the live build is called now: the alias, or as the build, by the router.
+async fn live_database(candidate: &Candidate<'_>) -> Result<Option<String>> {
+    let Some(live) = candidate.live else {
+        return Ok(None);
+    };
+    let oid = live.database_oid.unwrap_or_default();
+    let found = find_database_by_oid(candidate.ledger, oid).await?;
+    let found = found.with_context(|| {
+        Problem::dependency(format!("the database of the live `{}` is gone", live.name))
+    })?;
+    Ok(Some(found.name))
 }
 
 /// All queries of one file.
