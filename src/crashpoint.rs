@@ -34,6 +34,8 @@ pub const NAMES: &[&str] = &[
     "vacuum.after",
     "grant.after",
     "verify.before",
+    "measure.before",
+    "measure.after",
     "verify.after",
     "seal.before_commit",
     "seal.after_commit",

@@ -7,7 +7,10 @@ select n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid
            when bt.typname = 'numeric' then 'decimal'
            when bt.typname in ('float4', 'float8') then 'float'
            when bt.typname in ('text', 'varchar', 'bpchar', 'citext', 'name') then 'text'
-           when bt.typname in ('date', 'timestamp', 'timestamptz') then 'time'
+           when bt.typname = 'date' then 'day'
+           when bt.typname in ('timestamp', 'timestamptz') then 'time'
+           when bt.typname = 'bool' then 'boolean'
+           when bt.typname = 'uuid' then 'uuid'
            else 'other'
        end,
        coalesce(array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum), 0) as key_position,

@@ -262,10 +262,7 @@ fn fixed_limits(
     };
     let points = limit.and_then(|limit| limit.common).map_or(30.0, |p| p.0);
     moved("commonest value", (first(old), first(new)), points, 100.0);
-    let (had, has) = (
-        old_rows - old.nulls.min(old_rows),
-        new_rows - new.nulls.min(new_rows),
-    );
+    let (had, has) = (old.looked_at, new.looked_at);
     if had < FEW_ROWS || has < FEW_ROWS {
         return found;
     }
@@ -356,3 +353,7 @@ fn factor_in_words(factor: f64) -> String {
         false => format!("1/{:.1}", 1.0 / factor),
     }
 }
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

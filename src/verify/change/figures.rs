@@ -9,6 +9,7 @@ use super::finished;
 use super::measure::{self, Table};
 use super::profile::{Sketch, TableProfile};
 use super::{columns_of, is_new, level_of, source_of};
+use crate::crashpoint;
 use crate::dataset::{Dataset, Level};
 use crate::gate::Gate;
 use crate::ledger::profiles::ProfileRow;
@@ -46,6 +47,7 @@ pub(super) async fn gates(candidate: &Candidate<'_>, earlier: &[Build]) -> Resul
     let mut now = measure_all(candidate, before).await?;
     let figures = match new {
         true => {
+            crashpoint::reached("measure.before");
             for (table, profile) in &mut now {
                 if let Some(old) = before.get(table) {
                     note_moves(old, profile);
@@ -56,6 +58,7 @@ pub(super) async fn gates(candidate: &Candidate<'_>, earlier: &[Build]) -> Resul
                     .record_profile(candidate.build, &row)
                     .await?;
             }
+            crashpoint::reached("measure.after");
             &now
         }
         false => {

@@ -41,6 +41,8 @@ pub struct ColumnProfile {
     pub nulls: u64,
     /// Over all values, in whatever order they lie.
     pub digest: String,
+    /// Values that the figures below were counted in: all of them, of a large table a sample.
+    pub looked_at: u64,
     /// About how many different values, from the statistics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distinct: Option<f64>,
