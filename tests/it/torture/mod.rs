@@ -120,3 +120,23 @@ fn a_percentile_is_one_of_the_times() {
     assert_eq!(percentile(&times, 1.0), Duration::from_millis(100));
     assert_eq!(percentile(&times[..1], 0.99), Duration::from_millis(100));
 }
+
+/// The script finds a story by its row's name, and would never tell one that it does not know.
+#[test]
+fn each_story_is_named_for_its_row_and_known_to_the_script() {
+    let root = crate::support::project::repository();
+    let script = std::fs::read_to_string(root.join("scripts/torture")).unwrap();
+    let mut stories = 0;
+    for entry in std::fs::read_dir(root.join("tests/it/torture")).unwrap() {
+        let path = entry.unwrap().path();
+        let story = std::fs::read_to_string(&path).unwrap();
+        let Some(key) = story.split("Row::begin(\n        \"").nth(1) else {
+            continue;
+        };
+        let key = key.split('"').next().unwrap();
+        assert_eq!(path.file_stem().unwrap(), key);
+        assert!(script.contains(&format!("\n    \"{key}\": ")), "{key}");
+        stories += 1;
+    }
+    assert!(stories >= 10, "{stories}");
+}
