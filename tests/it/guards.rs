@@ -303,13 +303,19 @@ async fn an_answer_that_is_another_range_or_another_object_is_refused() {
 
 #[test]
 fn a_catalog_that_is_not_the_declared_one_stops_the_build() {
-    let project = Project::new("guard_declared");
+    let project = Project::with_schema(
+        "guard_declared",
+        "create table item (id integer primary key, name text, price numeric, seen date);
+         create function more() returns trigger language plpgsql as
+             $$ begin create table if not exists public.more (n integer); return new; end $$;
+         create trigger more before insert on item for each row execute function more();",
+        "table = \"item\"\nfiles = \"items*\"\n",
+    );
     project.items(10, "x");
-    project.sql("derive/110_away.sql", "drop index item_name;\n");
     project
         .run()
         .code(1)
-        .says(&["the catalog is not what the schema files declared"]);
+        .says(&["after the load the catalog is not what the schema files declared"]);
     assert!(project.databases().is_empty());
 }
 

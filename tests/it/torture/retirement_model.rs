@@ -377,7 +377,11 @@ impl Model {
             State::Verified => superseded,
             _ => false,
         };
-        if !beyond || self.is_needed(build) {
+        // Whoever renames a database or gives it away wants to keep it.
+        let taken = self
+            .real(build)
+            .is_some_and(|real| real.seen.name != build.name || !real.seen.owned);
+        if !beyond || taken || self.is_needed(build) {
             self.wrong.push(format!("{} was closed", build.name));
         }
     }
