@@ -199,6 +199,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// Gives every lock back and ends the session: whoever comes next need not wait until the
+    /// server has noticed that this process is gone.
+    pub async fn close(self) {
+        let unlock = self
+            .session
+            .batch_execute("select pg_advisory_unlock_all()");
+        if let Err(error) = unlock.await {
+            tracing::debug!(%error, "give the locks back");
+        }
+        self.session.close().await;
+    }
+
     /// Begins a transaction on the control session.
     pub async fn begin(&self) -> Result<()> {
         Ok(self.session.batch_execute("begin").await?)

@@ -140,6 +140,7 @@ pub async fn run(
             .event(&dataset.name, Some(live.id), "unchanged", "")
             .await?;
         progress.finish();
+        ledger.close().await;
         return Ok(Outcome::Unchanged {
             live: live.name.clone(),
         });
@@ -224,6 +225,7 @@ pub async fn run(
     ledger
         .record_stages(verified.build(), &report.stages)
         .await?;
+    ledger.close().await;
     Ok(if stays {
         Outcome::Verified(report)
     } else {

@@ -115,7 +115,9 @@ WITH member AS (
     CASE WHEN NOT c.convalidated THEN ', not validated' END,
     CASE WHEN c.condeferrable THEN ', deferrable' END,
     CASE WHEN c.condeferred THEN ', deferred' END,
-    CASE WHEN NOT c.conislocal THEN ', inherited' END,
+    -- From PostgreSQL 18 on NOT NULL is a row here, and a primary key that is built for a partition on its
+    -- own makes an inherited one local as well; what the partition takes is the same.
+    CASE WHEN NOT c.conislocal AND c.contype <> 'n' THEN ', inherited' END,
     CASE WHEN c.coninhcount > 0 THEN ', from ' || c.coninhcount || ' parents' END,
     -- Of a CHECK it is declared; a key that is a part has it or not by the way it was attached.
     CASE WHEN c.connoinherit AND c.contype = 'c' THEN ', no inherit' END,

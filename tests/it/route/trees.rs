@@ -208,10 +208,18 @@ async fn what_is_not_certain_goes_through_the_parent() {
     let client = prepared().await;
     let text = || columns(&[("v", Type::Text)]);
     let int = || columns(&[("v", Type::Int4)]);
+    let icu = "select exists (select from pg_collation where collprovider = 'i')";
+    let icu = crate::support::database::value(&client, icu).await == "t";
+    match icu {
+        true => client
+            .batch_execute("create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+            .await
+            .unwrap(),
+        false => eprintln!("this server was built without ICU: trees with its collations are left out"),
+    }
     client
         .batch_execute(
-            "create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-             create foreign data wrapper nothing;
+            "create foreign data wrapper nothing;
              create server nowhere foreign data wrapper nothing;
              create function ready() returns trigger language plpgsql as 'begin return null; end';
              create operator class own for type int4 using hash as
@@ -306,6 +314,9 @@ async fn what_is_not_certain_goes_through_the_parent() {
         ),
     ];
     for (columns, table, more, wanted) in &trees {
+        if !icu && (table.contains("loose") || table.contains("icu")) {
+            continue;
+        }
         let sql = format!("drop table if exists t; create table t {table}; {more}");
         client.batch_execute(&sql).await.unwrap();
         match routing(&client, "t", columns).await.unwrap() {
