@@ -6,11 +6,13 @@ mod accept;
 mod audit;
 mod builds;
 mod check;
+mod completions;
 mod consumers;
 mod diff;
 mod guard;
 mod hold;
 mod infer;
+mod init;
 mod interrupt;
 mod log;
 mod output;
@@ -118,8 +120,14 @@ enum Command {
     Schema(schema::Args),
     /// Propose a source file and a table from a raw file
     Infer(infer::Args),
+    /// A project that runs as it stands, to begin with
+    Init(init::Args),
     /// The embedded server
     Server(server::Args),
+    /// Completions for a shell
+    Completions(completions::Args),
+    /// A manual page, for `man -l`
+    Man(completions::ManArgs),
 }
 
 /// What every command gets.
@@ -180,9 +188,13 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         let project = cli.global.project.clone();
         return server::exec(args, project, cli.settings, cli.global.json, &env);
     }
-    if let Command::Schema(args) = &cli.command {
-        // It says what the program knows, and reads nothing.
-        return schema::exec(args);
+    // These say what the program knows, and need no project.
+    match &cli.command {
+        Command::Schema(args) => return schema::exec(args),
+        Command::Init(args) => return init::exec(args, cli.global.json),
+        Command::Completions(args) => return completions::completions(args, Cli::command()),
+        Command::Man(args) => return completions::man(args, Cli::command()),
+        _ => {}
     }
     if let Command::Guard(args) = &cli.command {
         let project = cli.global.project.clone();
@@ -225,9 +237,13 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Consumers(args) => consumers::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,
-            Command::Guard(_) | Command::Infer(_) | Command::Schema(_) | Command::Server(_) => {
-                Ok(0)
-            }
+            Command::Guard(_)
+            | Command::Infer(_)
+            | Command::Schema(_)
+            | Command::Server(_)
+            | Command::Init(_)
+            | Command::Completions(_)
+            | Command::Man(_) => Ok(0),
         }
     });
     // Threads that still read for a run that was stopped have nobody to answer to.

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod guard;
 pub mod hints;
 pub mod infer;
+pub mod init;
 pub mod inspect;
 pub mod moves;
 pub mod plan;

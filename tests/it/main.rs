@@ -33,6 +33,7 @@ mod guards;
 mod hints;
 mod hooks;
 mod infer;
+mod init;
 mod inputs;
 mod kill;
 mod locks;

@@ -1,0 +1,110 @@
+//! What a person begins with: a project that runs, completions, a manual page.
+
+use crate::support::Project;
+use crate::support::cluster::{LOADER, cluster};
+use overnight::operation::init::FILES;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The binary in a folder, without a project.
+fn overnight(folder: &Path, arguments: &[&str]) -> crate::support::Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_overnight"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("OVERNIGHT_TARGET", cluster().url("postgres", LOADER))
+        .env("OVERNIGHT_CONTROL_DATABASE", "control_init_shop")
+        .stdin(Stdio::null());
+    Project::finish(&mut command)
+}
+
+#[test]
+fn the_project_that_init_makes_runs_as_it_stands_and_nothing_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = overnight(folder.path(), &["init", "store"]).code(0);
+    made.says(&["cd store && overnight check && overnight run shop"]);
+    let project = folder.path().join("store");
+    for (path, _) in FILES {
+        assert!(project.join(path).is_file(), "{path}");
+    }
+    let all = |sql: &str| cluster().sql("postgres", sql).unwrap();
+    all("create role shop_reader login");
+    overnight(&project, &["check"]).code(0);
+    overnight(&project, &["run", "shop"]).code(0);
+    let rows = cluster()
+        .sql_as(
+            "shop_reader",
+            "shop",
+            "select count(*) || ' ' || sum(price) from item",
+        )
+        .unwrap();
+    assert_eq!(rows[0][0].as_deref(), Some("3 242.40"));
+    // The check that came with it is one that can fail.
+    let bad = "id,name,price\n1,Lamp,-12.50\n2,Chair,80\n";
+    fs::write(project.join("in/shop/items.csv"), bad).unwrap();
+    let stopped = overnight(&project, &["run", "shop"]).code(1);
+    stopped.says(&["010_price"]);
+
+    let before = fs::read(project.join("overnight.toml")).unwrap();
+    let again = overnight(folder.path(), &["init", "store"]).code(2);
+    again.says(&["`store` is not empty, and nothing was written"]);
+    assert_eq!(fs::read(project.join("overnight.toml")).unwrap(), before);
+    overnight(&project, &["init", "overnight.toml"]).code(2);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let listed = overnight(folder.path(), &["init", "empty", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(listed["files"].as_array().unwrap().len(), FILES.len());
+
+    for database in ["shop", "control_init_shop"] {
+        all(&format!("drop database {database} with (force)"));
+    }
+    all("drop role shop_reader");
+}
+
+#[test]
+fn completions_are_accepted_by_their_shell_and_know_the_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = overnight(folder.path(), &["completions", shell])
+            .code(0)
+            .stdout;
+        for word in ["rollback", "deadline", "fresh"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        if shell == "bash" {
+            let mut bash = Command::new("bash")
+                .arg("-n")
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            bash.stdin
+                .take()
+                .unwrap()
+                .write_all(script.as_bytes())
+                .unwrap();
+            assert!(bash.wait().unwrap().success());
+        }
+    }
+    overnight(folder.path(), &["completions", "elvis"]).code(2);
+}
+
+#[test]
+fn the_manual_pages_begin_with_their_title_and_list_what_can_be_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = overnight(folder.path(), &["man"]).code(0).stdout;
+    assert!(page.contains(".TH overnight 1"), "{page}");
+    assert!(page.contains("Exit status"), "{page}");
+    assert!(page.contains("rollback"), "{page}");
+    let page = overnight(folder.path(), &["man", "run"]).code(0).stdout;
+    assert!(page.contains(".TH overnight-run 1"), "{page}");
+    assert!(page.contains("deadline"), "{page}");
+    overnight(folder.path(), &["man", "fly"])
+        .code(2)
+        .says(&["no command `fly`"]);
+}
