@@ -42,6 +42,7 @@ pub mod verify;
 
 pub mod cpu;
 pub mod crashpoint;
+pub mod deadline;
 pub mod embedded;
 pub mod gate;
 pub mod nameless;
@@ -49,6 +50,7 @@ pub mod outside;
 pub mod postgres;
 pub mod problem;
 pub mod progress;
+pub mod room;
 pub mod secret;
 pub mod switch;
 pub mod units;

@@ -6,6 +6,7 @@
 
 mod drop;
 mod stamp;
+pub mod unfinished;
 mod vacuum;
 
 pub use drop::{Fate, Inside, drop_database, fail_and_sweep, not_ours, strange_inside, sweep};

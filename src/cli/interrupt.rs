@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: stop in order, leave nothing behind, within ten seconds.
+//! SIGINT and SIGTERM: stop in order, within ten seconds; leave nothing but what the next run can use.
 //!
 //! The first signal drops the work under way, at any point but in the middle of moving the
 //! alias, and then repairs as the next start would. A second signal ends at once: the next start
@@ -63,9 +63,15 @@ pub async fn guarded<T>(
     let repair = tokio::time::timeout(CLEAN_UP_LIMIT, place.clean_up(dataset));
     let outcome = tokio::select! {
         repaired = repair => match repaired {
-            Ok(Ok(live)) => format!(
-                "what was begun is swept; {}",
-                live.map_or_else(|| "nothing is live".into(), |live| format!("`{live}` is live"))
+            Ok(Ok(left)) => format!(
+                "{}; {}",
+                left.kept.map_or_else(
+                    || "what was begun is swept".into(),
+                    |kept| format!(
+                        "`{kept}` is kept, and the next run of the same inputs goes on with it (--fresh drops it)"
+                    )
+                ),
+                left.live.map_or_else(|| "nothing is live".into(), |live| format!("`{live}` is live"))
             ),
             Ok(Err(error)) => format!("the next start sweeps what was begun ({})", explain_chain(&error)),
             Err(_) => "the next start sweeps what was begun".into(),

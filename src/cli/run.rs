@@ -6,14 +6,16 @@ use super::reject_file::RejectFile;
 use super::screen::Watch;
 use super::{Desk, env, output, worse};
 use crate::dataset::Dataset;
+use crate::deadline::{Deadline, local_zone};
 use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
-use crate::nightly::{self, Options, Outcome, Report};
+use crate::nightly::{self, Options, Outcome, Report, Resume};
 use crate::operation::told;
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, hint_of, status_of};
 use crate::progress::{Progress, StageTime};
 use crate::units::{Bytes, grouped};
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +40,15 @@ pub struct Args {
     /// Say where the time of the load went, and what to change about it
     #[arg(long)]
     timings: bool,
+    /// Go on with the unfinished build of an earlier run, or fail; without this flag a run goes on where it can
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Drop the unfinished build of an earlier run and start anew
+    #[arg(long)]
+    fresh: bool,
+    /// Publish by then or leave the alias alone: 06:30 (this machine's clock), 2h, or 2026-11-23T06:30:00Z
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<String>,
     #[command(flatten)]
     accept: Accept,
     /// Why a gate is accepted; kept in the ledger
@@ -59,6 +70,15 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
         approve: args.approve,
         list_rejects: args.rejects.is_some(),
         overrides: args.accept.overrides(args.reason.as_deref())?,
+        resume: match (args.resume, args.fresh) {
+            (true, _) => Resume::Only,
+            (_, true) => Resume::Never,
+            _ => Resume::IfPossible,
+        },
+        deadline: match &args.deadline {
+            Some(text) => Some(Deadline::read(text, Timestamp::now(), &local_zone(&env)?)?),
+            None => None,
+        },
     };
     let mut rejects = RejectFile::create(args.rejects.as_deref())?;
     let place = match desk.workplace().await {
@@ -169,6 +189,14 @@ fn tables(report: &Report, timings: bool) -> String {
     if report.resumed {
         out += "  the build was made by an earlier run that did not publish it\n";
     }
+    if let Some(taken) = &report.taken_over {
+        out += &format!(
+            "  went on with the build of an earlier run: {} kept, {} loaded anew, {} of its indexes and keys kept\n",
+            count(taken.kept.len()),
+            count(taken.loaded.len()),
+            taken.keys_kept
+        );
+    }
     let loaded: Vec<Vec<String>> = report
         .tables
         .iter()
@@ -211,7 +239,12 @@ fn tables(report: &Report, timings: bool) -> String {
     }
     out += &output::table(&heads, &stages);
     if timings && let Some(bottleneck) = &report.bottleneck {
-        let rows: Vec<Vec<String>> = report.tables.iter().map(timing).collect();
+        let rows: Vec<Vec<String>> = report
+            .tables
+            .iter()
+            .filter(|table| table.timing.streams > 0)
+            .map(timing)
+            .collect();
         out += "\n\n";
         out += &output::table(&TIMING_HEADS, &rows);
         out += &format!("\nbottleneck: {bottleneck}");
@@ -223,6 +256,13 @@ fn tables(report: &Report, timings: bool) -> String {
         out += &format!("\nretired: {name} was dropped");
     }
     out
+}
+
+fn count(tables: usize) -> String {
+    match tables {
+        1 => "1 table".into(),
+        _ => format!("{tables} tables"),
+    }
 }
 
 /// All in seconds from "seconds" on; sums over the threads or connections of the table.

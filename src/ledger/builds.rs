@@ -354,6 +354,21 @@ impl Ledger {
         Ok(())
     }
 
+    /// Seconds of the stages of a build behind its load.
+    pub async fn seconds_behind_load(&self, build: i64) -> Result<f64> {
+        let row = self
+            .session
+            .query_one(
+                "select coalesce(sum(s.seconds), 0) from ledger.stage s
+                 where s.build = $1 and s.position > (
+                     select l.position from ledger.stage l where l.build = $1 and l.stage = 'load')",
+                &[&build],
+            )
+            .await
+            .context("read the stages from the ledger")?;
+        Ok(row.get(0))
+    }
+
     /// Keeps what each object and table brought.
     pub async fn record_loads(&self, build: &Build, loads: &[TableLoad]) -> Result<()> {
         for load in loads {
@@ -364,7 +379,10 @@ impl Ledger {
                 )
                 .await
                 .context("record the row counts")?;
-            self.record_timing(build, load).await?;
+            // Of a table that an earlier run has loaded, no times are known.
+            if load.timing.streams > 0 {
+                self.record_timing(build, load).await?;
+            }
             for input in &load.inputs {
                 self.session
                     .execute(

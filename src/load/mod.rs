@@ -47,6 +47,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
 pub use dry::DryLoad;
+pub use receipt::read as read_receipt;
 pub use rejects::{FaultCount, PlacedReject, RejectsOverBudget};
 pub use table::{connections_of, frozen_by_load};
 

@@ -148,18 +148,7 @@ impl TablePlan {
     /// The server refuses to show its catalog.
     pub async fn ask(&mut self, client: &Client) -> Result<()> {
         let columns = primary_key(client, self.table_oid).await?;
-        // A key that the files do not fill, or that cannot be compared here, is not watched.
-        let costly = |column: &Fillable| {
-            use Type::{Bpchar, Name, Numeric, Text, Varchar};
-            let costly = matches!(column.ty, Text | Varchar(_) | Bpchar(_) | Name | Numeric(_));
-            costly && columns.contains(&column.name)
-        };
-        let costly = self.fillable.iter().any(costly);
-        self.watched = sort_key(&columns, &self.fillable).ok().map(|key| Watched {
-            columns,
-            key,
-            costly,
-        });
+        self.watch(columns);
         if self.routing.is_some() {
             let columns = self.fillable.iter();
             let columns: Vec<(&str, &Type)> = columns
@@ -173,6 +162,22 @@ impl TablePlan {
             self.routing = Some(routing);
         }
         Ok(())
+    }
+
+    /// Watches whether rows come in the order of these columns, the primary key.
+    pub fn watch(&mut self, columns: Vec<String>) {
+        // A key that the files do not fill, or that cannot be compared here, is not watched.
+        let costly = |column: &Fillable| {
+            use Type::{Bpchar, Name, Numeric, Text, Varchar};
+            let costly = matches!(column.ty, Text | Varchar(_) | Bpchar(_) | Name | Numeric(_));
+            costly && columns.contains(&column.name)
+        };
+        let costly = self.fillable.iter().any(costly);
+        self.watched = sort_key(&columns, &self.fillable).ok().map(|key| Watched {
+            columns,
+            key,
+            costly,
+        });
     }
 
     /// Rows come, or are put, in an order that is worth keeping: to sort them by the primary key

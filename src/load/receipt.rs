@@ -2,9 +2,11 @@
 //!
 //! In: a finished [`TableLoad`] and the session whose transaction holds the rows. Out: rows of the
 //! stamp. Written before the commit and by the same session, so that a table has rows and a
-//! receipt, or neither. Rejects are written with their places and reasons, never with a value.
+//! receipt, or neither. Rejects are written with their places and reasons, never with a value. A run
+//! that goes on with a build reads its receipts back.
 
 use super::{InputCount, PlacedReject, TableLoad};
+use crate::dataset::Source;
 use crate::postgres::Session;
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -22,6 +24,51 @@ impl InputCount {
             skipped: 0,
         }
     }
+}
+
+/// What the receipt of a source's table says; `None` without one. What only the load itself knew, its
+/// times and the places of its rejects, is not in it.
+///
+/// # Errors
+/// When the server refuses, or is gone.
+pub async fn read(session: &Session, source: &Source) -> Result<Option<TableLoad>> {
+    let mut load = TableLoad::begin(source);
+    let receipt = session
+        .query_opt(
+            "select rows_loaded from overnight.loaded where table_name = $1",
+            &[&load.table],
+        )
+        .await
+        .context("read the receipts")?;
+    let Some(receipt) = receipt else {
+        return Ok(None);
+    };
+    load.rows = receipt.get::<_, i64>(0) as u64;
+    let inputs = session
+        .query(
+            "select key, version, bytes, sha256, records_read, rows_loaded, rejected, skipped
+             from overnight.input where source = $1 order by key",
+            &[&source.name],
+        )
+        .await
+        .context("read the receipts")?;
+    load.inputs = inputs
+        .iter()
+        .map(|row| {
+            let number = |column: usize| row.get::<_, i64>(column) as u64;
+            InputCount {
+                key: row.get(0),
+                version: row.get(1),
+                bytes: number(2),
+                sha256: row.get(3),
+                records_read: number(4),
+                rows_loaded: number(5),
+                rejected: number(6),
+                skipped: number(7),
+            }
+        })
+        .collect();
+    Ok(Some(load))
 }
 
 /// Says whether nothing was lost between the files and the server's count.

@@ -14,6 +14,7 @@ use crate::fetch::RawObject;
 use crate::postgres::{Server, Session, error as pg_error};
 use crate::problem::Problem;
 use crate::progress::TableProgress;
+use crate::room::OutOfRoom;
 use crate::units::grouped;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
@@ -236,9 +237,12 @@ impl<'l> Stream<'l> {
                 };
                 match class.as_deref() {
                     Some("22" | "23") => anyhow!(Problem::refused(text)),
-                    Some("53") => anyhow!(Problem::dependency(text).hint(
-                        "give the server room; the build is dropped, the alias is untouched"
-                    )),
+                    Some("53") => {
+                        anyhow::Error::new(OutOfRoom(text.clone()))
+                            .context(Problem::dependency(text).hint(
+                            "give the server room; the build is dropped, the alias is untouched",
+                        ))
+                    }
                     _ => anyhow!(Problem::dependency(text)),
                 }
             }

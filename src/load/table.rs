@@ -15,6 +15,7 @@ use crate::crashpoint;
 use crate::postgres::quote_ident;
 use crate::progress::TableProgress;
 use crate::route::Routing;
+use crate::switch;
 use anyhow::{Context, Result, bail};
 use futures_util::future::{join_all, try_join_all};
 use std::collections::BTreeSet;
@@ -115,7 +116,7 @@ async fn load(
         format,
         stall_limit: loader.request.settings.stall_limit,
     };
-    if !alone {
+    if !alone && switch::on("resume.truncate") {
         empty(&streaming).await?;
     }
     let stream_of: Vec<usize> = (0..targets.len()).map(|target| target % count).collect();
@@ -158,7 +159,8 @@ async fn load(
 }
 
 /// Empties a table that no stream may truncate for itself: whatever schema files have put into a
-/// table that a source fills is not part of its load.
+/// table that a source fills is not part of its load, and neither is what another run has committed
+/// without a receipt.
 async fn empty(streaming: &Streaming<'_>) -> Result<()> {
     let purpose = format!("empty {}", streaming.table);
     let session = streaming
@@ -182,15 +184,18 @@ async fn commit(streams: &[Stream<'_>], load: &TableLoad) -> Result<()> {
     };
     receipt::write(&first.session, load).await?;
     crashpoint::reached("load.before_commit");
-    for stream in others.iter().chain([first]) {
-        stream
-            .session
-            .batch_execute("commit")
-            .await
-            .with_context(|| format!("commit the load of {}", load.table))?;
+    for stream in others {
+        commit_one(stream, load).await?;
     }
+    crashpoint::reached("load.before_last_commit");
+    commit_one(first, load).await?;
     crashpoint::reached("load.after_commit");
     Ok(())
+}
+
+async fn commit_one(stream: &Stream<'_>, load: &TableLoad) -> Result<()> {
+    let committed = stream.session.batch_execute("commit").await;
+    committed.with_context(|| format!("commit the load of {}", load.table))
 }
 
 /// The table, or its leaves in the order of the router.

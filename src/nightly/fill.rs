@@ -54,19 +54,21 @@ impl Run<'_> {
         let present: BTreeSet<u32> = now.iter().map(|table| table.root_oid).collect();
         let sizes = table_sizes(keeper, &present).await?;
         let (tell, loaded) = mpsc::unbounded_channel();
-        let loading = Loading { roots, loaded };
+        // When every table is there already, nobody is waited for.
+        let loading = (!roots.is_empty()).then_some(Loading { roots, loaded });
         let connections = self
             .capacity
             .connections(self.place.config.load.connections);
         let frozen = frozen_by_load(&jobs, connections);
         let put_back = build::add_vacuum(early.jobs(), &now, &frozen);
-        let put_back = self.work_off(build, put_back, &limits, sizes, Some(loading));
+        let put_back = self.work_off(build, put_back, &limits, sizes, loading);
         let load = self.load(build, jobs, list_rejects, &limits, tell);
         let loads = side_by_side(load, put_back).await?;
         self.progress.moved(None, None, Some(limits.sessions));
         let found = catalog::snapshot(keeper).await?;
         as_declared("load", waiting.diff(&found))?;
         crashpoint::reached("put_back.after");
+        build::unfinished::forget_plan(keeper).await?;
 
         self.progress.stage("derive");
         crashpoint::reached("derive.before");
@@ -124,7 +126,8 @@ impl Run<'_> {
         };
         let loads = loader.load(destination, jobs, &limits.slots, &tell).await?;
         let rows: u64 = loads.iter().map(|load| load.rows).sum();
-        let bytes = self.manifest.bytes();
+        let inputs = loads.iter().flat_map(|load| &load.inputs);
+        let bytes = inputs.map(|input| input.bytes).sum();
         self.progress
             .moved(Some(rows), Some(bytes), Some(connections));
         self.progress.stage("indexes and keys");

@@ -3,19 +3,24 @@
 //! Pin the inputs, create a database, run the numbered SQL, rehearse, load, put indexes and keys
 //! back, derive, analyze, grant, verify, seal, move the alias, retire. Until the alias moves
 //! nothing that a service can see has changed. A build that fails is recorded with its reason and
-//! dropped at once; if that is not possible any more, the next start does it.
+//! dropped at once; if that is not possible any more, the next start does it. One whose tables are
+//! loaded and that failed for want of S3, the server or time is kept, and the next run goes on with it.
 
 mod approval;
+mod bounded;
 mod fill;
 mod prepare;
+mod resume;
 
 pub use prepare::Prepared;
+pub use resume::{Resume, TakenOver};
 
 use crate::build;
 use crate::capacity::Capacity;
 use crate::config::Env;
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
+use crate::deadline::Deadline;
 use crate::fetch::Location;
 use crate::gate::Overrides;
 use crate::ledger::flips::Kind;
@@ -24,15 +29,17 @@ use crate::load::TableLoad;
 use crate::load::timing::{LoadUse, bottleneck};
 use crate::manifest::Manifest;
 use crate::operation::Workplace;
+use crate::postgres::Session;
 use crate::postgres::error as pg_error;
+use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::{Retired, retire};
 use crate::rotate::{Move, consumers, refuse_stranger};
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
-use crate::verify::{Candidate, VerifiedBuild, verify};
-use anyhow::{Context, Result};
+use crate::verify::{Candidate, Passed, VerifiedBuild, verify};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Instant;
@@ -50,6 +57,10 @@ pub struct Options {
     pub approve: bool,
     /// Gates that somebody accepts this time.
     pub overrides: Overrides,
+    /// Whether to go on with the unfinished build of an earlier run.
+    pub resume: Resume,
+    /// When it must be published.
+    pub deadline: Option<Deadline>,
 }
 
 /// How a run ended well.
@@ -83,7 +94,11 @@ pub struct Report {
     /// Until when it waits for an operator, if it does (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approve_until: Option<String>,
+    /// What an earlier run had loaded and this one kept.
+    pub taken_over: Option<TakenOver>,
 }
+/// What to do about a deadline that is over before anything was made.
+const KEPT_NOTHING: &str = "nothing was begun; run again with a later deadline, or with none";
 
 /// One digest over everything that decides what a build will hold.
 pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
@@ -121,6 +136,10 @@ pub async fn run(
     let began = Instant::now();
     progress.begin(&dataset.name);
     progress.stage("plan");
+    if let Some(deadline) = &options.deadline {
+        tracing::info!("{}: {deadline}", dataset.name);
+        deadline.check("before the run began", KEPT_NOTHING)?;
+    }
     let files = SqlFiles::read(&dataset.sql)?;
     let ledger = place
         .for_build(dataset, &format!("run {}", dataset.name))
@@ -136,6 +155,14 @@ pub async fn run(
         .as_ref()
         .filter(|live| live.input_digest == digest && !options.force)
     {
+        if options.resume == Resume::Only {
+            bail!(Problem::refused(format!(
+                "nothing can be resumed: the inputs are those of `{}`, which is live",
+                live.name
+            )));
+        }
+        let why = "the live build was made from the inputs of the night";
+        resume::sweep_unfinished(&ledger, &place.server, &dataset.name, why).await?;
         ledger
             .event(&dataset.name, Some(live.id), "unchanged", "")
             .await?;
@@ -163,9 +190,13 @@ pub async fn run(
     tracing::info!("{}: the server has {}", dataset.name, this.capacity);
     let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
     let resumed = waiting.is_some();
-    let (verified, tables) = match waiting {
-        Some(verified) => (verified, Vec::new()),
-        None => this.build(&digest, options, began).await?,
+    let (verified, tables, taken_over) = match waiting {
+        Some(verified) => {
+            let why = "a build of the same inputs is verified";
+            resume::sweep_unfinished(&ledger, &place.server, &dataset.name, why).await?;
+            (verified, Vec::new(), None)
+        }
+        None => this.build(&digest, live.as_ref(), options, began).await?,
     };
     let mut report = Report {
         build: verified.build().name.clone(),
@@ -184,6 +215,7 @@ pub async fn run(
         retired: Retired::default(),
         resumed,
         approve_until: approval::waiting_until(&ledger, verified.build()).await?,
+        taken_over,
     };
     let stays = options.no_rotate || report.approve_until.is_some();
     ledger.wait_for(&dataset.name, Lock::Move).await?;
@@ -191,6 +223,7 @@ pub async fn run(
         true => Ok(()),
         false => {
             progress.stage("rotate");
+            let deadline = options.deadline.as_ref();
             let prober = place.prober(dataset, env)?;
             let alias = Move {
                 ledger: &ledger,
@@ -198,12 +231,12 @@ pub async fn run(
                 dataset,
                 prober: &prober,
                 router: &place.router,
-                settings: place.config.flip,
+                settings: bounded::flip(place.config.flip, deadline),
                 kind: Kind::Rotate,
                 reason: None,
                 overrides: &options.overrides,
             };
-            alias.to(&verified).await
+            bounded::moved(alias.to(&verified), verified.build(), deadline).await
         }
     };
     // Also when the alias was not moved: nights of a held dataset must not fill the disk.
@@ -240,8 +273,13 @@ fn held_back(report: &Report, run: &Run) -> Option<String> {
     let tables: Vec<_> = report
         .tables
         .iter()
+        // Of a table that an earlier run has loaded, no times are known.
+        .filter(|table| table.timing.streams > 0)
         .map(|table| (table.table.as_str(), &table.timing))
         .collect();
+    if tables.is_empty() {
+        return None;
+    }
     let used = LoadUse {
         seconds: load.seconds,
         connections: run.capacity.connections(settings.connections),
@@ -268,7 +306,7 @@ impl Run<'_> {
         live: Option<&Build>,
         options: &Options,
     ) -> Result<Option<VerifiedBuild>> {
-        if options.force {
+        if options.force || options.resume == Resume::Never {
             return Ok(None);
         }
         let mut waiting = None;
@@ -294,27 +332,30 @@ impl Run<'_> {
         waiting.map(VerifiedBuild::recorded).transpose()
     }
 
-    /// Builds and verifies; a failure leaves nothing but its record.
+    /// Builds and verifies. A failure leaves nothing but its record, or what the next run can go on
+    /// with.
     async fn build(
         &self,
         digest: &str,
+        live: Option<&Build>,
         options: &Options,
         began: Instant,
-    ) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
-        self.progress.stage("create");
-        let locale = &self.place.config.locale;
-        let build = build::create(
-            self.ledger,
-            &self.place.server,
-            self.dataset,
-            digest,
-            locale,
-        )
-        .await?;
-        match self.make(&build, options, began).await {
+    ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
+        let unfinished = self.unfinished(digest, options).await?;
+        let goes_on = unfinished.is_some();
+        let build = match unfinished {
+            Some(build) => build,
+            None => {
+                self.progress.stage("create");
+                let locale = &self.place.config.locale;
+                let server = &self.place.server;
+                build::create(self.ledger, server, self.dataset, digest, locale).await?
+            }
+        };
+        match self.make(&build, goes_on, live, options, began).await {
             Ok(made) => Ok(made),
             Err(error) => {
-                self.abandon(&build, &error).await;
+                self.keep_or_abandon(&build, &error).await;
                 Err(error)
             }
         }
@@ -346,22 +387,52 @@ impl Run<'_> {
     async fn make(
         &self,
         build: &Build,
+        goes_on: bool,
+        live: Option<&Build>,
         options: &Options,
         began: Instant,
-    ) -> Result<(VerifiedBuild, Vec<TableLoad>)> {
-        let server = &self.place.server;
-        let mut prepared = self.prepare(build).await?;
-        let keeper = server.connect(&build.name, "build").await?;
-        crashpoint::reached("set_aside.before");
-        prepared
-            .set_aside
-            .take_out(&keeper)
-            .await
-            .context("set indexes and keys aside")?;
-        crashpoint::reached("set_aside.after");
-        let loads = self
-            .fill(build, prepared, &keeper, options.list_rejects)
+    ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
+        let making = self.fill_and_verify(build, goes_on, options);
+        let (passed, keeper, loads, taken_over) = self
+            .bounded(making, live, options.deadline.as_ref())
             .await?;
+        self.record(build, &loads, began).await?;
+        // Before the seal: a build that is found sealed must not be published without it.
+        self.ask_approval(build, options).await?;
+        self.progress.stage("seal");
+        let verified = passed.seal(self.ledger, keeper).await?;
+        Ok((verified, loads, taken_over))
+    }
+
+    async fn fill_and_verify(
+        &self,
+        build: &Build,
+        goes_on: bool,
+        options: &Options,
+    ) -> Result<(Passed, Session, Vec<TableLoad>, Option<TakenOver>)> {
+        let server = &self.place.server;
+        let (prepared, keeper, mut loads, taken_over) = if goes_on {
+            let resumed = self.take_over(build).await?;
+            (
+                resumed.prepared,
+                resumed.keeper,
+                resumed.kept,
+                Some(resumed.taken),
+            )
+        } else {
+            let mut prepared = self.prepare(build).await?;
+            let keeper = server.connect(&build.name, "build").await?;
+            crashpoint::reached("set_aside.before");
+            self.set_aside(&mut prepared, &keeper)
+                .await
+                .context("set indexes and keys aside")?;
+            crashpoint::reached("set_aside.after");
+            (prepared, keeper, Vec::new(), None)
+        };
+        loads.extend(
+            self.fill(build, prepared, &keeper, options.list_rejects)
+                .await?,
+        );
         build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
         crashpoint::reached("grant.after");
 
@@ -382,11 +453,7 @@ impl Run<'_> {
         let findings = verify(&candidate, &options.overrides).await?;
         let passed = findings.proof(build)?;
         crashpoint::reached("verify.after");
-        self.record(build, &loads, began).await?;
-        // Before the seal: a build that is found sealed must not be published without it.
-        self.ask_approval(build, options).await?;
-        self.progress.stage("seal");
-        Ok((passed.seal(self.ledger, keeper).await?, loads))
+        Ok((passed, keeper, loads, taken_over))
     }
 
     /// Runs files in order, each on a fresh session.

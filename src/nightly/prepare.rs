@@ -6,9 +6,11 @@
 
 use super::Run;
 use crate::crashpoint;
+use crate::dataset::Source;
 use crate::ledger::Build;
 use crate::load::plan::TablePlan;
 use crate::load::{TableJob, object};
+use crate::manifest::SourceInputs;
 use crate::postgres::{Session, explain_chain};
 use crate::problem::Problem;
 use crate::schema::catalog::{self, Catalog};
@@ -40,6 +42,33 @@ pub struct Prepared {
 }
 
 impl Run<'_> {
+    /// The load of one source: its table and the headers of its objects.
+    pub(super) async fn table_job(
+        &self,
+        source: &Source,
+        inputs: &SourceInputs,
+        known: &[tables::Table],
+        session: &Session,
+    ) -> Result<TableJob> {
+        let mut plan = TablePlan::new(source, known)?;
+        plan.ask(session).await?;
+        let mut looked_at = Vec::new();
+        for object in &inputs.objects {
+            let start = self
+                .location
+                .read_start(object, object::START_BYTES)
+                .await?;
+            let order = object::peek(&plan, &object.key, &start)
+                .with_context(|| format!("look at the header of `{}`", object.key))?;
+            looked_at.extend(order);
+        }
+        plan.in_order = !looked_at.is_empty() && looked_at.iter().all(Order::is_sorted);
+        Ok(TableJob {
+            plan,
+            objects: inputs.objects.clone(),
+        })
+    }
+
     /// Everything that can fail before the first row: schema files, types, headers, rehearsal.
     pub async fn prepare(&self, build: &Build) -> Result<Prepared> {
         self.progress.stage("schema");
@@ -66,23 +95,7 @@ impl Run<'_> {
         let known = tables::tables(&session).await?;
         let mut jobs = Vec::new();
         for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
-            let mut plan = TablePlan::new(source, &known)?;
-            plan.ask(&session).await?;
-            let mut looked_at = Vec::new();
-            for object in &inputs.objects {
-                let start = self
-                    .location
-                    .read_start(object, object::START_BYTES)
-                    .await?;
-                let order = object::peek(&plan, &object.key, &start)
-                    .with_context(|| format!("look at the header of `{}`", object.key))?;
-                looked_at.extend(order);
-            }
-            plan.in_order = !looked_at.is_empty() && looked_at.iter().all(Order::is_sorted);
-            jobs.push(TableJob {
-                plan,
-                objects: inputs.objects.clone(),
-            });
+            jobs.push(self.table_job(source, inputs, &known, &session).await?);
         }
         let declared = catalog::snapshot(&session).await?;
         let set_aside = set_aside::plan(&session)

@@ -24,7 +24,7 @@ use crate::dataset::Dataset;
 use crate::embedded::{self, Embedded};
 use crate::fetch::{FetchError, Location};
 use crate::hooks;
-use crate::ledger::{Ledger, Lock};
+use crate::ledger::{Ledger, Lock, State};
 use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, Standby, Standbys, Target};
 use crate::problem::Problem;
@@ -131,8 +131,8 @@ impl Workplace {
     }
 
     /// After an interruption: waits for the locks of the run that was stopped, repairs, and says
-    /// what is live.
-    pub async fn clean_up(&self, dataset: &Dataset) -> Result<Option<String>> {
+    /// what is live and what is kept.
+    pub async fn clean_up(&self, dataset: &Dataset) -> Result<CleanedUp> {
         let mut tried = 0;
         let ledger = loop {
             tried += 1;
@@ -147,9 +147,12 @@ impl Workplace {
             Some(id) => Some(ledger.build(id).await?.name),
             None => None,
         };
+        let builds = ledger.builds(&dataset.name).await?.into_iter();
+        let mut kept = builds.filter(|build| build.state == State::Loading);
+        let kept = kept.next().map(|build| build.name);
         // The process ends next: its session should not outlive it.
         ledger.session.close().await;
-        Ok(live)
+        Ok(CleanedUp { live, kept })
     }
 
     /// Who looks through the alias of a dataset after a move.
@@ -198,6 +201,14 @@ fn standbys(replicas: &Replicas, env: Env) -> Result<Standbys> {
         ignore_undeclared: replicas.ignore_undeclared,
         wait: replicas.wait,
     })
+}
+
+/// What an interrupted command leaves.
+pub struct CleanedUp {
+    /// The build behind the alias.
+    pub live: Option<String>,
+    /// A build that the next run can go on with.
+    pub kept: Option<String>,
 }
 
 /// Opens the configured place of the raw files.

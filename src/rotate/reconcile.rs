@@ -1,16 +1,18 @@
 //! Puts right what a run that died has left: the first thing every locked command does.
 //!
 //! In: the ledger, under the dataset's lock. Out: ledger and catalog agree, the alias is open,
-//! nothing half-built is left. Each step may be repeated. What only a human can have done
-//! (somebody renamed or dropped a database) is reported, not guessed at.
+//! nothing half-built is left but what a run can go on with. Each step may be repeated. What only a
+//! human can have done (somebody renamed or dropped a database) is reported, not guessed at.
 
 use super::pgbouncer::Poolers;
 use super::probe::Prober;
 use super::replicas;
 use super::router::{Router, Way};
 use super::{drain, pointer};
+use crate::build::unfinished::{Unfinished, look};
 use crate::build::{
-    Fate, allow_connections, fail_and_sweep, find_database, find_database_by_oid, sweep,
+    Fate, allow_connections, end_sessions, fail_and_sweep, find_database, find_database_by_oid,
+    sweep,
 };
 use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, State};
@@ -311,9 +313,19 @@ async fn repair_build(
     };
     match build.state {
         State::Creating | State::Loading => {
+            // The next run decides whether it goes on with it: only that knows its inputs.
+            let why_not = match look(ledger, server, build).await? {
+                Unfinished::Lost(why_not) => why_not,
+                Unfinished::Resumable { .. } => {
+                    if let Some(database) = database {
+                        end_sessions(ledger, database.oid).await?;
+                    }
+                    return Ok(());
+                }
+            };
             let reason = "the run ended before the build was verified";
             if fail_and_sweep(ledger, server, build, reason).await? == Fate::Dropped {
-                done.push(dropped(build));
+                done.push(format!("{}: {why_not}", dropped(build)));
             }
         }
         State::Failed if database.is_some() => {

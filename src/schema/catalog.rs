@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow};
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
 use super::settings::pin_for_reading;
@@ -20,7 +21,7 @@ const CATALOG: &str = include_str!("catalog.sql");
 const SHOWN_CHARS: usize = 500;
 
 /// Everything declared in the user's schemas, one line each, sorted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Catalog {
     pub entries: BTreeSet<String>,
 }

@@ -10,12 +10,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::numbered::NumberedFile;
 use super::set_aside::SetAside;
 use super::tables::{Table, TableKind};
 
 /// Tables whose keys wait for derive files.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Late {
     /// By uppermost table: the position of the derive file behind which its keys come back.
     pub behind: BTreeMap<u32, usize>,

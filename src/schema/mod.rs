@@ -10,6 +10,7 @@
 pub mod catalog;
 pub mod declared;
 pub mod files;
+pub mod half_made;
 pub mod header;
 pub mod jobs;
 pub mod late;

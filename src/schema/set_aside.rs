@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, error::SqlState};
 
 use super::jobs::{Job, graph};
@@ -19,7 +20,7 @@ use super::settings::{pin_for_reading, pin_for_writing};
 use crate::postgres::error::explain;
 
 /// What was found to set aside, as statements.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SetAside {
     /// Indexes and the constraints they carry, in the order of their creation.
     pub keys: Vec<Key>,
@@ -30,7 +31,7 @@ pub struct SetAside {
 }
 
 /// An index, or a primary key, unique or exclusion constraint with its index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// For people: `primary key plan_pkey on public.plan`.
     pub name: String,
@@ -57,7 +58,7 @@ pub struct Key {
 }
 
 /// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignKey {
     /// For people: `foreign key price_plan_fkey on public.price`.
     pub name: String,
@@ -73,7 +74,7 @@ pub struct ForeignKey {
 }
 
 /// What stayed in place, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     pub name: String,
     /// What the server said depends on it: names only.

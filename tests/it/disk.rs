@@ -1,6 +1,7 @@
 //! A full disk under the server's data: the load stops, the space comes back, services go on.
 
 use crate::support::Project;
+use crate::support::project::TABLE;
 use overnight::embedded::{Embedded, Options};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -171,10 +172,19 @@ impl Drop for SmallServer {
 /// A load that fills the disk under the server's data, twice, between two good nights.
 pub fn full_disk() {
     let server = SmallServer::start();
-    let mut project = Project::new("disk_full");
+    // The small table has its receipt long before the disk is full; that keeps nothing.
+    let tables = format!("{TABLE}create table small (id integer primary key);\n");
+    let mut project = Project::with_schema(
+        "disk_full",
+        &tables,
+        "table = \"item\"\nfiles = \"items*\"\n",
+    );
+    project.source("small", "table = \"small\"\nfiles = \"small*\"\n");
+    project.input("small.csv", "id\n1\n");
     project.env = vec![
         ("OVERNIGHT_TARGET".into(), server.target()),
         ("OVERNIGHT_CONTROL_DATABASE".into(), "overnight".into()),
+        ("OVERNIGHT_SERVER_CORES".into(), "2".into()),
     ];
     server.admin("create role disk_full_reader login");
     project.items(10, "one");

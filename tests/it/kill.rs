@@ -170,6 +170,13 @@ impl Nights {
 
     fn kill_and_repair(&mut self, point: &str) -> Result<(), String> {
         self.another();
+        if point.starts_with("resume.") {
+            // There must be something to go on with.
+            self.kill("put_back.before")?;
+            if !sessions_end(&self.project) {
+                return Err("sessions stay after the first kill".into());
+            }
+        }
         if point.starts_with("sweep.") {
             // There must be something to sweep.
             self.kill("load.in_copy")?;

@@ -1,0 +1,151 @@
+//! What a run leaves in a build so that another one can go on with it.
+//!
+//! In: an open build. Out: the table `overnight.set_aside`: how the catalog was declared and what was
+//! taken out of it. It comes in the transaction that takes it out, and goes before the first derive file
+//! runs, because what derive files have done is written down nowhere. So the rule is: a build can be
+//! gone on with as long as it has this table, and its tables stay as far as they have receipts.
+
+use super::{Database, find_database_by_oid};
+use crate::ledger::{Build, Ledger, State};
+use crate::postgres::{Server, Session};
+use crate::switch;
+use anyhow::{Context, Result};
+
+/// How often a build is gone on with: one that fails again and again is made anew.
+const MOST_RESUMES: i32 = 3;
+
+/// What is found of a build that its run did not finish.
+#[derive(Debug)]
+pub enum Unfinished {
+    /// It can be gone on with: so many tables have receipts, with so many rejects.
+    Resumable { tables: i64, rejects: i64 },
+    /// It cannot, and why not.
+    Lost(String),
+}
+
+/// Writes the plan, in the transaction that takes out what it remembers.
+pub async fn keep_plan(session: &Session, plan: &str) -> Result<()> {
+    session
+        .batch_execute(include_str!("set_aside.sql"))
+        .await
+        .context("make the stamp's table for what is set aside")?;
+    session
+        .execute(
+            "insert into overnight.set_aside (plan) values ($1)",
+            &[&plan],
+        )
+        .await
+        .context("write down what is set aside")?;
+    Ok(())
+}
+
+/// The plan that was written.
+pub async fn read_plan(session: &Session) -> Result<String> {
+    let row = session
+        .query_one("select plan from overnight.set_aside", &[])
+        .await
+        .context("read what was set aside")?;
+    Ok(row.get(0))
+}
+
+/// Counts one more run that goes on with the build.
+pub async fn count_resume(session: &Session) -> Result<()> {
+    session
+        .execute("update overnight.set_aside set resumes = resumes + 1", &[])
+        .await
+        .context("count the resumed run")?;
+    Ok(())
+}
+
+/// From now on the build can only be made anew.
+pub async fn forget_plan(session: &Session) -> Result<()> {
+    if switch::on("resume.derive") {
+        session
+            .batch_execute("drop table overnight.set_aside")
+            .await
+            .context("close the build to other runs")?;
+    }
+    Ok(())
+}
+
+/// Looks whether a build of the ledger can be gone on with; changes nothing.
+///
+/// # Errors
+/// The server cannot be asked.
+pub async fn look(ledger: &Ledger, server: &Server, build: &Build) -> Result<Unfinished> {
+    let lost = |why: &str| Ok(Unfinished::Lost(why.to_owned()));
+    let Some(oid) = build.database_oid.filter(|_| build.state == State::Loading) else {
+        return lost("its database was not made");
+    };
+    let Some(database) = find_database_by_oid(ledger, oid).await? else {
+        return lost("its database is gone");
+    };
+    let Database {
+        name,
+        owned,
+        allow_connections,
+        connection_limit,
+        ..
+    } = database;
+    if name != build.name || !owned {
+        return lost("its database has another name or owner");
+    }
+    if !allow_connections || connection_limit == -2 {
+        return lost("its database is closed");
+    }
+    let session = server.connect(&build.name, "look what is loaded").await?;
+    let looked = look_inside(&session, build).await;
+    session.close().await;
+    looked
+}
+
+async fn look_inside(session: &Session, build: &Build) -> Result<Unfinished> {
+    let lost = |why: &str| Ok(Unfinished::Lost(why.to_owned()));
+    let there: bool = session
+        .query_one(
+            "select to_regclass('overnight.build') is not null
+                and to_regclass('overnight.set_aside') is not null",
+            &[],
+        )
+        .await
+        .context("look for the stamp")?
+        .get(0);
+    if !there {
+        return lost("it was not being loaded");
+    }
+    let stamp = session
+        .query_opt(
+            "select true from overnight.build
+             where dataset = $1 and build = $2 and nonce = $3 and input_digest = $4 and tool_version = $5",
+            &[
+                &build.dataset,
+                &build.name,
+                &build.nonce,
+                &build.input_digest,
+                &env!("CARGO_PKG_VERSION"),
+            ],
+        )
+        .await
+        .context("read the stamp")?;
+    if switch::on("resume.stamp") && stamp.is_none() {
+        return lost("its stamp is of another build or of another release of overnight");
+    }
+    let row = session
+        .query_one(
+            "select (select max(resumes) from overnight.set_aside),
+                    (select count(*) from overnight.loaded),
+                    (select coalesce(sum(rejected), 0)::bigint from overnight.input)",
+            &[],
+        )
+        .await
+        .context("read the receipts")?;
+    let (resumes, tables, rejects): (Option<i32>, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    match resumes {
+        None => lost("what was set aside is not written down"),
+        Some(resumes) if resumes >= MOST_RESUMES => {
+            lost(&format!("{resumes} runs have gone on with it already"))
+        }
+        Some(_) if tables == 0 => lost("no table of it is loaded"),
+        Some(_) => Ok(Unfinished::Resumable { tables, rejects }),
+    }
+}

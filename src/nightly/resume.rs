@@ -1,0 +1,375 @@
+//! Going on with a build that an earlier run did not finish.
+//!
+//! In: the builds that the ledger calls loading. Out: the one of the same inputs, SQL, source files and
+//! release, if there is one that had begun to load; all others are swept. What was set aside lies in
+//! the build itself, and so do the receipts. A table with a receipt stays; one without is loaded anew,
+//! whatever may lie in it: its load begins with a TRUNCATE. Indexes and keys that are back stay.
+
+use super::{Options, Prepared, Run};
+use crate::build::unfinished::{self, Unfinished};
+use crate::build::{end_sessions, fail_and_sweep};
+use crate::crashpoint;
+use crate::deadline;
+use crate::ledger::{Build, Ledger, State};
+use crate::load::{TableLoad, read_receipt};
+use crate::postgres::error::{self as pg_error, explain_chain};
+use crate::postgres::{Server, Session};
+use crate::problem::{Problem, Status, status_of};
+use crate::room::is_out_of_room;
+use crate::schema::catalog::Catalog;
+use crate::schema::late::{Late, root_of};
+use crate::schema::set_aside::SetAside;
+use crate::schema::tables;
+use crate::switch;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long sessions of the run before may take to end.
+const ENDING: Duration = Duration::from_secs(20);
+
+/// Whether a run goes on with what an earlier one has left.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Where it can.
+    #[default]
+    IfPossible,
+    /// It must: an error otherwise.
+    Only,
+    /// Never: everything anew.
+    Never,
+}
+
+/// What a run took over from the one before.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct TakenOver {
+    /// Tables that stayed as they were loaded.
+    pub kept: Vec<String>,
+    /// Tables that were loaded anew.
+    pub loaded: Vec<String>,
+    /// Indexes, keys and foreign keys that were back already.
+    pub keys_kept: usize,
+}
+
+/// What a build remembers for whoever goes on with it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    set_aside: SetAside,
+    declared: Catalog,
+    waiting: Catalog,
+    away: Vec<String>,
+    late: Late,
+    /// Columns of the primary keys, by table.
+    watched: HashMap<u32, Vec<String>>,
+    /// What else decides about the build and is no part of its inputs.
+    locale: String,
+}
+
+/// A build taken over, ready for the rest of its load.
+pub(super) struct Resumed {
+    pub prepared: Prepared,
+    pub keeper: Session,
+    pub kept: Vec<TableLoad>,
+    pub taken: TakenOver,
+}
+
+/// Sweeps builds that no run will go on with. One that cannot be swept must not keep tonight's run
+/// from its work.
+pub(super) async fn sweep_unfinished(
+    ledger: &Ledger,
+    server: &Server,
+    dataset: &str,
+    reason: &str,
+) -> Result<()> {
+    for build in ledger.builds(dataset).await? {
+        if build.state == State::Loading {
+            let_go(ledger, server, &build, reason).await;
+        }
+    }
+    Ok(())
+}
+
+async fn let_go(ledger: &Ledger, server: &Server, build: &Build, reason: &str) {
+    tracing::info!(build = %build.name, "the unfinished build is dropped: {reason}");
+    if let Err(error) = fail_and_sweep(ledger, server, build, reason).await {
+        let why = explain_chain(&error);
+        tracing::warn!(build = %build.name, "{why}; tried again at the next start");
+    }
+}
+
+impl Run<'_> {
+    /// The build to go on with; drops the others.
+    ///
+    /// # Errors
+    /// Status 1 when one was asked for and there is none; then nothing is dropped.
+    pub(super) async fn unfinished(
+        &self,
+        digest: &str,
+        options: &Options,
+    ) -> Result<Option<Build>> {
+        let mut found = None;
+        let mut others = Vec::new();
+        for build in self.ledger.builds(&self.dataset.name).await? {
+            if build.state != State::Loading {
+                continue;
+            }
+            let why_not = match &found {
+                Some(_) => Some("a newer one is gone on with".to_owned()),
+                // A build that cannot be looked into must not keep tonight's run from its work.
+                None => match self.why_not(&build, digest, options).await {
+                    Ok(why_not) => why_not,
+                    Err(error) => Some(explain_chain(&error)),
+                },
+            };
+            match why_not {
+                None => found = Some(build),
+                Some(why) => others.push((build, why)),
+            }
+        }
+        if found.is_none() && options.resume == Resume::Only {
+            let reasons = others.iter();
+            let reasons: Vec<String> = reasons
+                .map(|(build, why)| format!("`{}`: {why}", build.name))
+                .collect();
+            let why = match reasons.is_empty() {
+                true => "no run has left an unfinished build".to_owned(),
+                false => reasons.join("; "),
+            };
+            bail!(
+                Problem::refused(format!("nothing can be resumed: {why}"))
+                    .hint("run without --resume; the alias was not touched")
+            );
+        }
+        for (build, why) in &others {
+            let_go(self.ledger, &self.place.server, build, why).await;
+        }
+        Ok(found)
+    }
+
+    /// Why a build cannot be gone on with; `None` if it can.
+    async fn why_not(
+        &self,
+        build: &Build,
+        digest: &str,
+        options: &Options,
+    ) -> Result<Option<String>> {
+        if options.resume == Resume::Never {
+            return Ok(Some("--fresh was asked for".into()));
+        }
+        if switch::on("resume.inputs") && build.input_digest != digest {
+            let why = "it was made from other inputs, source files or SQL";
+            return Ok(Some(why.into()));
+        }
+        Ok(
+            match unfinished::look(self.ledger, &self.place.server, build).await? {
+                Unfinished::Lost(why) => Some(why),
+                Unfinished::Resumable { rejects, .. } if options.list_rejects && rejects > 0 => {
+                    Some("--rejects asks for the rejects of tables that are loaded already".into())
+                }
+                Unfinished::Resumable { .. } => self.why_not_its_plan(build).await?,
+            },
+        )
+    }
+
+    async fn why_not_its_plan(&self, build: &Build) -> Result<Option<String>> {
+        let session = self.place.server.connect(&build.name, "resume").await?;
+        let plan = unfinished::read_plan(&session).await;
+        session.close().await;
+        let plan: Plan = match serde_json::from_str(&plan?) {
+            Ok(plan) => plan,
+            Err(_) => return Ok(Some("another release wrote down what is set aside".into())),
+        };
+        let other = plan.locale != self.place.config.locale;
+        Ok(other.then(|| format!("it was made with the locale {}", plan.locale)))
+    }
+
+    /// Takes indexes and keys out, and writes into the build what another run must know to go on
+    /// with it: both or neither.
+    pub(super) async fn set_aside(&self, prepared: &mut Prepared, keeper: &Session) -> Result<()> {
+        let mut left = prepared.set_aside.clone();
+        let watched = prepared.jobs.iter().filter_map(|job| {
+            let watched = job.plan.watched.as_ref()?;
+            Some((job.plan.table_oid, watched.columns.clone()))
+        });
+        keeper.batch_execute("begin").await?;
+        left.take_out_here(keeper).await?;
+        let plan = Plan {
+            set_aside: left.clone(),
+            declared: prepared.declared.clone(),
+            waiting: prepared.waiting.clone(),
+            away: prepared.away.clone(),
+            late: prepared.late.clone(),
+            watched: watched.collect(),
+            locale: self.place.config.locale.clone(),
+        };
+        let plan = serde_json::to_string(&plan).context("write down what is set aside")?;
+        unfinished::keep_plan(keeper, &plan).await?;
+        keeper.batch_execute("commit").await?;
+        prepared.set_aside = left;
+        Ok(())
+    }
+
+    /// Ends what the run before may still do in the build, and finds out what is left to do.
+    pub(super) async fn take_over(&self, build: &Build) -> Result<Resumed> {
+        self.progress.stage("resume");
+        crashpoint::reached("resume.before");
+        self.end_others(build).await?;
+        let server = &self.place.server;
+        let keeper = server.connect(&build.name, "build").await?;
+        let plan: Plan = serde_json::from_str(&unfinished::read_plan(&keeper).await?)
+            .context("read what was set aside")?;
+        let missing = plan.set_aside.missing(&keeper).await?;
+        keeper.batch_execute("begin").await?;
+        unfinished::count_resume(&keeper).await?;
+        for statement in &missing.drops {
+            keeper
+                .batch_execute(statement)
+                .await
+                .context("drop what was put back by halves")?;
+        }
+        crashpoint::reached("resume.before_commit");
+        keeper.batch_execute("commit").await?;
+
+        let known = tables::tables(&keeper).await?;
+        let mut kept = Vec::new();
+        let mut jobs = Vec::new();
+        for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
+            let receipt = read_receipt(&keeper, source).await?;
+            if let Some(load) = receipt {
+                kept.push(load);
+                continue;
+            }
+            let mut job = self.table_job(source, inputs, &known, &keeper).await?;
+            // The primary key itself is away.
+            if let Some(columns) = plan.watched.get(&job.plan.table_oid) {
+                job.plan.watch(columns.clone());
+            }
+            jobs.push(job);
+        }
+        let all = |set: &SetAside| set.keys.len() + set.foreign_keys.len();
+        let taken = TakenOver {
+            kept: kept.iter().map(|load| load.table.clone()).collect(),
+            loaded: jobs
+                .iter()
+                .map(|job| job.plan.source.full_table())
+                .collect(),
+            keys_kept: all(&plan.set_aside) - all(&missing.left),
+        };
+        self.tell(build, &taken).await?;
+        crashpoint::reached("resume.after");
+        let filled = jobs.iter().map(|job| job.plan.table_oid);
+        let roots = filled.map(|oid| (oid, root_of(&known, oid))).collect();
+        Ok(Resumed {
+            prepared: Prepared {
+                jobs,
+                roots,
+                set_aside: missing.left,
+                declared: plan.declared,
+                late: plan.late,
+                waiting: plan.waiting,
+                away: plan.away,
+                not_rehearsed: Vec::new(),
+            },
+            keeper,
+            kept,
+            taken,
+        })
+    }
+
+    async fn tell(&self, build: &Build, taken: &TakenOver) -> Result<()> {
+        let said = format!(
+            "kept: {}; to load: {}; indexes and keys that are back: {}",
+            list(&taken.kept),
+            list(&taken.loaded),
+            taken.keys_kept
+        );
+        tracing::info!(build = %build.name, "goes on with the build of an earlier run; {said}");
+        self.ledger
+            .event(&build.dataset, Some(build.id), "resumed", &said)
+            .await
+    }
+
+    /// Whatever the run before had asked for and the server still does: it could commit a table, or
+    /// put an index back, after we have looked.
+    async fn end_others(&self, build: &Build) -> Result<()> {
+        let Some(oid) = build.database_oid else {
+            bail!("the build `{}` has no database", build.name);
+        };
+        let end = Instant::now() + ENDING;
+        loop {
+            end_sessions(self.ledger, oid).await?;
+            let others: i64 = self
+                .ledger
+                .session
+                .query_one(
+                    "select count(*) from pg_stat_activity
+                     where datid = $1 and backend_type = 'client backend'",
+                    &[&oid],
+                )
+                .await
+                .context("look for sessions of the run before")?
+                .get(0);
+            if others == 0 {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                bail!(
+                    Problem::dependency(format!(
+                        "{others} sessions in `{}` do not end",
+                        build.name
+                    ))
+                    .hint("look at pg_stat_activity; end them, then run again")
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// After a failure: keeps the build for the next run where that can go on with it, and drops it
+    /// otherwise. Only what the next run may find better is worth it: S3, the network or the server was
+    /// gone, or the time was over. Bad data stay bad, and a full disk needs the room.
+    pub(super) async fn keep_or_abandon(&self, build: &Build, error: &anyhow::Error) {
+        let may_pass = status_of(error) == Status::Dependency && !is_out_of_room(error);
+        if may_pass || deadline::is_passed(error) {
+            match self.keep(build, error).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(also) => {
+                    let why = explain_chain(&also);
+                    tracing::warn!(build = %build.name, "{why}; the next start finds out what can be kept");
+                    return;
+                }
+            }
+        }
+        self.abandon(build, error).await;
+    }
+
+    async fn keep(&self, build: &Build, error: &anyhow::Error) -> Result<bool> {
+        let looked = unfinished::look(self.ledger, &self.place.server, build).await?;
+        let Unfinished::Resumable { tables, .. } = looked else {
+            return Ok(false);
+        };
+        if let Some(oid) = build.database_oid {
+            end_sessions(self.ledger, oid).await?;
+        }
+        let of = self.dataset.sources.len();
+        let reason = pg_error::explain_chain(error);
+        let detail = format!("{tables} of {of} tables are loaded: {reason}");
+        self.ledger
+            .event(&build.dataset, Some(build.id), "kept", &detail)
+            .await?;
+        tracing::warn!(
+            build = %build.name,
+            "the build is kept with {tables} of {of} tables: the next run of the same inputs goes on with it (--fresh drops it)"
+        );
+        Ok(true)
+    }
+}
+
+fn list(names: &[String]) -> String {
+    match names.is_empty() {
+        true => "nothing".into(),
+        false => names.join(", "),
+    }
+}
