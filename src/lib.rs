@@ -38,6 +38,7 @@ pub mod rotate;
 pub mod route;
 pub mod schema;
 pub mod sort;
+pub mod subset;
 pub mod verify;
 
 pub mod cpu;

@@ -94,6 +94,30 @@ pub async fn until_signal(work: impl Future<Output = ()>) -> Result<()> {
     Ok(())
 }
 
+/// Runs work that touches no alias until it is done or a signal comes; then `clean_up` sweeps.
+pub async fn stoppable<T>(
+    work: impl Future<Output = Result<T>>,
+    clean_up: impl Future<Output = Result<()>>,
+) -> Result<Ended<T>> {
+    let mut signals = Signals::listen()?;
+    let number = {
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => return done.map(Ended::Done),
+            number = signals.next() => number,
+        }
+    };
+    let swept = tokio::select! {
+        swept = tokio::time::timeout(CLEAN_UP_LIMIT, clean_up) => matches!(swept, Ok(Ok(()))),
+        _ = signals.next() => false,
+    };
+    super::output::message(match swept {
+        true => "stopped: what was begun is swept",
+        false => "stopped: the next command sweeps what was begun",
+    });
+    Ok(Ended::Stopped(128 + number))
+}
+
 /// Waits for a signal, and then for a move of the alias that is under way: it is short and is
 /// not cut in two, unless a second signal or its time limit says so.
 async fn stop(signals: &mut Signals, dataset: &Dataset) -> u8 {

@@ -28,6 +28,7 @@ mod schema;
 mod screen;
 mod server;
 mod status;
+mod subset;
 mod url;
 mod verify;
 
@@ -112,6 +113,8 @@ enum Command {
     Consumers(consumers::Args),
     /// Who did what, when and why; with --verify, whether somebody has changed that
     Audit(audit::Args),
+    /// A small copy of a build that behaves like it, for a developer's machine
+    Subset(subset::Args),
     /// A connection URL for the alias
     Url(url::Args),
     /// Check the configuration, and with --files the raw files, without a server
@@ -235,6 +238,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Retire(args) => retire::exec(args, &desk).await,
             Command::Audit(args) => audit::exec(args, &desk).await,
             Command::Consumers(args) => consumers::exec(args, &desk).await,
+            Command::Subset(args) => subset::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,
             Command::Guard(_)
@@ -260,19 +264,24 @@ fn refuse_secret_in_flag(matches: &ArgMatches, settings: &Settings) -> Result<()
     let Some(target) = settings.target.as_deref().filter(|_| typed) else {
         return Ok(());
     };
-    let in_url = target
-        .split_once("://")
-        .and_then(|(_, rest)| rest.rsplit_once('@'))
-        .is_some_and(|(user, _)| user.contains(':'));
-    // libpq allows spaces around the sign.
-    let spaceless: String = target.split_whitespace().collect();
-    if in_url || spaceless.contains("password=") {
+    if holds_password(target) {
         bail!(
             Problem::usage("--target holds a password, which every user of this machine could read")
                 .hint("leave it out and use PGPASSWORD, ~/.pgpass or a service file, or set OVERNIGHT_TARGET, or write --target env:NAME")
         );
     }
     Ok(())
+}
+
+/// Whether a connection text holds a password.
+fn holds_password(target: &str) -> bool {
+    let in_url = target
+        .split_once("://")
+        .and_then(|(_, rest)| rest.rsplit_once('@'))
+        .is_some_and(|(user, _)| user.contains(':'));
+    // libpq allows spaces around the sign.
+    let spaceless: String = target.split_whitespace().collect();
+    in_url || spaceless.contains("password=")
 }
 
 /// The worse of two exit statuses, for commands that go on after a failure: a broken dependency

@@ -59,7 +59,9 @@ fn tables(schema: &Value) -> Vec<(String, &Value)> {
     };
     let forms = schema.get("anyOf").and_then(Value::as_array);
     let mut found = inside("items", "[]");
-    found.extend(inside("additionalProperties", ".COLUMN"));
+    let of = schema.get("x-of").and_then(Value::as_str);
+    let suffix = format!(".{}", of.unwrap_or("COLUMN"));
+    found.extend(inside("additionalProperties", &suffix));
     found.extend(forms.into_iter().flatten().flat_map(tables));
     found
 }

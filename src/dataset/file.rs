@@ -9,6 +9,7 @@ use super::expect_change::Level;
 use super::form::deserialize_either;
 use super::format_file::FormatFile;
 use super::release::{Approval, External};
+use super::subset::SubsetFile;
 use crate::units::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,6 +69,10 @@ pub struct DatasetFile {
     #[schemars(extend("default" = false, "examples" = [true]))]
     #[serde(default)]
     pub consumers_register: bool,
+    /// What a small copy for developers holds: `overnight subset`.
+    #[schemars(extend("x-default" = "1 % of every table, and what it refers to", "examples" = [{ "tables": { "plan": { "percent": 1 } } }]))]
+    #[serde(default)]
+    pub subset: SubsetFile,
 }
 
 fn default_consumers_expire() -> Span {

@@ -18,6 +18,7 @@ mod lookup;
 mod release;
 pub mod schema;
 mod source;
+pub mod subset;
 mod zone;
 
 pub use column::{ColumnRule, Filled, Wants};

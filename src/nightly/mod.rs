@@ -28,7 +28,7 @@ use crate::ledger::{Build, Ledger, Lock, State};
 use crate::load::TableLoad;
 use crate::load::timing::{LoadUse, bottleneck};
 use crate::manifest::Manifest;
-use crate::operation::Workplace;
+use crate::operation::{Workplace, subset};
 use crate::postgres::Session;
 use crate::postgres::error as pg_error;
 use crate::problem::Problem;
@@ -252,6 +252,10 @@ pub async fn run(
     .await;
     moved?;
     report.retired = retired.context("retire old builds; the new build is verified")?;
+    if !options.no_rotate && dataset.settings.subset.artifact.is_some() {
+        progress.stage("subset");
+        publish_subset(place, dataset, &report.build, env).await?;
+    }
     report.stages = progress.finish();
     report.bottleneck = held_back(&report, &this);
     report.seconds = began.elapsed().as_secs_f64();
@@ -264,6 +268,27 @@ pub async fn run(
     } else {
         Outcome::Published(report)
     })
+}
+
+/// Writes the artifact for developers. It comes last: whatever becomes of it, the build is live.
+async fn publish_subset(
+    place: &Workplace,
+    dataset: &Dataset,
+    build: &str,
+    env: crate::config::Env<'_>,
+) -> Result<()> {
+    let made = subset::publish(place, dataset, env)
+        .await
+        .with_context(|| format!("write the subset of `{build}`, which is live and stays so"))?;
+    if let Some(made) = made {
+        tracing::info!(
+            "{}: {} rows for developers in {}",
+            made.dataset,
+            made.rows,
+            made.at
+        );
+    }
+    Ok(())
 }
 
 /// What held the load of this run back.

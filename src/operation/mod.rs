@@ -15,6 +15,7 @@ pub mod reconcile;
 pub mod report;
 pub mod reverify;
 pub mod routes;
+pub mod subset;
 pub mod told;
 
 use crate::capacity::Capacity;

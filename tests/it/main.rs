@@ -61,6 +61,7 @@ mod serial;
 mod services;
 mod signals;
 mod streams;
+mod subset;
 mod support;
 mod texts;
 mod timings;

@@ -11,7 +11,8 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 /// The server and how to reach it as different roles.
 pub struct Cluster {
     pub embedded: Embedded,
-    home: PathBuf,
+    /// Its folder, for `OVERNIGHT_HOME`.
+    pub home: PathBuf,
     runtime: tokio::runtime::Runtime,
     /// Keeps the watchdog waiting; closed by the system when this process ends, however it ends.
     _watchdog: std::process::ChildStdin,
@@ -25,15 +26,17 @@ pub const LOADER: &str = "overnight";
 /// The server of this test run; started by whoever asks first.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let cluster = start();
-        for setting in ["fsync = off", "log_statement = 'all'"] {
-            let sql = format!("alter system set {setting}");
-            cluster.sql("postgres", &sql).unwrap();
-        }
-        cluster.sql("postgres", "select pg_reload_conf()").unwrap();
-        cluster
-    })
+    CLUSTER.get_or_init(fast_and_talkative)
+}
+
+fn fast_and_talkative() -> Cluster {
+    let cluster = start();
+    for setting in ["fsync = off", "log_statement = 'all'"] {
+        let sql = format!("alter system set {setting}");
+        cluster.sql("postgres", &sql).unwrap();
+    }
+    cluster.sql("postgres", "select pg_reload_conf()").unwrap();
+    cluster
 }
 
 /// A server of its own that writes to disk as a real one does, for stories that make it crash. It
@@ -47,6 +50,12 @@ fn options() -> Options {
         path: std::env::var_os("PATH"),
         ..Options::default()
     }
+}
+
+/// A second server, as on the machine of a developer; started by whoever asks first.
+pub fn developer() -> &'static Cluster {
+    static DEVELOPER: OnceLock<Cluster> = OnceLock::new();
+    DEVELOPER.get_or_init(fast_and_talkative)
 }
 
 #[allow(

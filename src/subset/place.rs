@@ -1,0 +1,569 @@
+//! The databases of subsets on a server: which are ours, how one takes the place of another, how they go.
+//!
+//! A subset is known by three things that must agree before it is dropped: the comment on its database,
+//! which says what it is and carries a nonce, the same nonce in the stamp inside, and its owner. Copies
+//! made with `TEMPLATE` do not inherit the comment. The ledger knows nothing of subsets, and a database
+//! of the ledger never has such a comment.
+
+use crate::dataset::MAX_NAME_BYTES;
+use crate::ledger::Ledger;
+use crate::postgres::{Server, Session, quote_ident, quote_literal, sqlstate};
+use crate::problem::Problem;
+use crate::switch;
+use anyhow::{Context, Result, bail};
+use std::time::Duration;
+
+/// What a database of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Being filled; swept by the next command.
+    Unfinished,
+    /// Filled and not in its place yet; swept as well.
+    Finished,
+    /// What services connect to.
+    Alias,
+    /// Closed; clones are made of it.
+    Template,
+    /// A copy for somebody's test.
+    Clone,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Role::Unfinished => "unfinished",
+            Role::Finished => "finished",
+            Role::Alias => "alias",
+            Role::Template => "template",
+            Role::Clone => "clone",
+        }
+    }
+
+    fn of(word: &str) -> Option<Role> {
+        [
+            Role::Unfinished,
+            Role::Finished,
+            Role::Alias,
+            Role::Template,
+            Role::Clone,
+        ]
+        .into_iter()
+        .find(|role| role.word() == word)
+    }
+}
+
+/// A database of a subset, as its comment says.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub name: String,
+    pub oid: u32,
+    pub role: Role,
+    pub nonce: String,
+}
+
+/// The name of the database that clones of a dataset's subset are made of.
+pub fn template_name(alias: &str) -> String {
+    format!("{alias}_template")
+}
+
+/// A name that is free and tells what the database is.
+pub fn working_name(alias: &str, nonce: &str, purpose: char) -> String {
+    let alias: String = alias.chars().take(MAX_NAME_BYTES).collect();
+    format!("{alias}_subset_{}{purpose}", &nonce[..nonce.len().min(8)])
+}
+
+/// Writes what a database is for into its comment.
+pub async fn mark(
+    session: &Session,
+    name: &str,
+    dataset: &str,
+    role: Role,
+    nonce: &str,
+) -> Result<()> {
+    let text = format!(
+        "overnight subset; dataset={dataset}; role={}; nonce={nonce}",
+        role.word()
+    );
+    session
+        .batch_execute(&format!(
+            "comment on database {} is {}",
+            quote_ident(name),
+            quote_literal(&text)
+        ))
+        .await
+        .with_context(|| format!("mark `{name}` as a subset"))
+}
+
+fn read_mark(text: &str) -> Option<(String, Role, String)> {
+    let rest = text.strip_prefix("overnight subset; dataset=")?;
+    let (dataset, rest) = rest.split_once("; role=")?;
+    let (role, nonce) = rest.split_once("; nonce=")?;
+    Some((dataset.to_owned(), Role::of(role)?, nonce.to_owned()))
+}
+
+/// The subsets of a dataset on this server that belong to this role.
+pub async fn list(session: &Session, dataset: &str) -> Result<Vec<Found>> {
+    let rows = session
+        .query(
+            "select d.oid, d.datname::text, shobj_description(d.oid, 'pg_database')
+             from pg_database d join pg_roles r on r.oid = d.datdba
+             where r.rolname = current_user
+               and shobj_description(d.oid, 'pg_database') like 'overnight subset; %' order by 2",
+            &[],
+        )
+        .await
+        .context("list the subsets on the server")?;
+    let mut found = Vec::new();
+    for row in rows {
+        let text: String = row.try_get(2)?;
+        match read_mark(&text) {
+            Some((of, role, nonce)) if of == dataset => found.push(Found {
+                oid: row.try_get(0)?,
+                name: row.try_get(1)?,
+                role,
+                nonce,
+            }),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Keeps other commands away from the subsets of a dataset, for as long as the session lives.
+///
+/// # Errors
+/// Status 75 when another command is at work.
+pub async fn lock(session: &Session, dataset: &str) -> Result<()> {
+    let got: bool = session
+        .query_one(
+            "select pg_try_advisory_lock(hashtext('overnight subset'), hashtext($1))",
+            &[&dataset],
+        )
+        .await
+        .context("take the lock of subsets")?
+        .try_get(0)?;
+    if !got {
+        bail!(
+            Problem::busy(format!(
+                "another command is at work on the subset of `{dataset}`"
+            ))
+            .hint("wait until it has ended")
+        );
+    }
+    Ok(())
+}
+
+/// Drops what commands that were cut short have left.
+pub async fn sweep(server: &Server, session: &Session, dataset: &str) -> Result<()> {
+    for found in list(session, dataset).await? {
+        if matches!(found.role, Role::Unfinished | Role::Finished) {
+            tracing::info!("dropping `{}`, which an earlier command left", found.name);
+            drop_ours(server, session, &found).await?;
+        }
+    }
+    // Killed between CREATE DATABASE and its comment: a name of ours, and nothing inside.
+    let bare = session
+        .query(
+            "select d.datname::text from pg_database d join pg_roles r on r.oid = d.datdba
+             where r.rolname = current_user and shobj_description(d.oid, 'pg_database') is null
+               and left(d.datname, length($1)) = $1
+               and substr(d.datname, length($1) + 1) ~ '^[0-9a-f]{8}[a-z]$'",
+            &[&format!("{dataset}_subset_")],
+        )
+        .await
+        .context("look for leftovers")?;
+    for row in bare {
+        let name: String = row.try_get(0)?;
+        let inside = server.connect(&name, "look before dropping").await?;
+        let relations: i64 = inside
+            .query_one(
+                "select count(*) from pg_class where oid >= 16384 and relnamespace::regnamespace::text !~ '^pg_'",
+                &[],
+            )
+            .await?
+            .try_get(0)?;
+        inside.close().await;
+        if relations == 0 {
+            drop_database(session, &name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops a database of ours, after a look inside.
+pub async fn drop_ours(server: &Server, session: &Session, found: &Found) -> Result<()> {
+    let name = quote_ident(&found.name);
+    if found.role != Role::Unfinished {
+        if found.role == Role::Template {
+            session
+                .batch_execute(&format!("alter database {name} allow_connections true"))
+                .await?;
+        }
+        let inside = server.connect(&found.name, "look before dropping").await?;
+        let nonces = inside
+            .query("select nonce from overnight.subset", &[])
+            .await
+            .with_context(|| format!("look into `{}` before dropping it", found.name))?;
+        inside.close().await;
+        let ours = nonces.iter().any(|row| {
+            row.try_get::<_, String>(0)
+                .is_ok_and(|nonce| nonce == found.nonce)
+        });
+        if !ours && switch::on("subset.own") {
+            bail!(Problem::refused(format!(
+                "`{}` is not dropped: the stamp inside is not the one that its comment names",
+                found.name
+            )));
+        }
+    }
+    end_sessions(session, found.oid).await?;
+    drop_database(session, &found.name).await
+}
+
+async fn drop_database(session: &Session, name: &str) -> Result<()> {
+    for attempt in 0.. {
+        let dropped = session
+            .batch_execute(&format!("drop database if exists {}", quote_ident(name)))
+            .await;
+        match dropped {
+            Ok(()) => return Ok(()),
+            Err(error) if sqlstate(&error) == Some("55006") && attempt < 3 => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) if sqlstate(&error) == Some("55006") => {
+                return Err(error).context(
+                    Problem::refused(format!("drop `{name}`: somebody is connected to it"))
+                        .hint("end those sessions and try again"),
+                );
+            }
+            Err(error) => return Err(error).with_context(|| format!("drop `{name}`")),
+        }
+    }
+    Ok(())
+}
+
+/// Ends sessions as far as this role may.
+pub async fn end_sessions(session: &Session, oid: u32) -> Result<()> {
+    session
+        .query(
+            "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+             where a.datid = $1 and a.pid <> pg_backend_pid() and not r.rolsuper
+               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
+            &[&oid],
+        )
+        .await
+        .context("end the sessions of the old subset")?;
+    Ok(())
+}
+
+/// Fails when a database has the alias's name that is no subset of ours.
+///
+/// # Errors
+/// Status 1; nothing was changed.
+pub async fn refuse_stranger(session: &Session, dataset: &str, alias: &str) -> Result<()> {
+    let taken: bool = session
+        .query_one(
+            "select exists (select from pg_database where datname = $1)",
+            &[&alias],
+        )
+        .await?
+        .try_get(0)?;
+    let ours = list(session, dataset).await?;
+    let ours = ours
+        .iter()
+        .any(|found| found.name == alias && found.role == Role::Alias);
+    if taken && !ours && switch::on("subset.stranger") {
+        bail!(
+            Problem::refused(format!(
+                "a database named `{alias}` exists and is not a subset that overnight made; nothing was changed"
+            ))
+            .hint("name another one, `--to postgres://…/NAME`, or rename or drop that one yourself")
+        );
+    }
+    Ok(())
+}
+
+/// Fails when this server's ledger has a live build of the dataset: a subset is no replacement for it.
+pub async fn refuse_live_here(server: &Server, control: &str, dataset: &str) -> Result<()> {
+    let Some(ledger) = Ledger::open_existing(server, control, "subset").await? else {
+        return Ok(());
+    };
+    let known = ledger.datasets().await?.iter().any(|name| name == dataset);
+    let live = known && ledger.dataset(dataset).await?.live_build.is_some();
+    ledger.session.close().await;
+    if live && switch::on("subset.live_here") {
+        bail!(
+            Problem::refused(format!(
+                "the embedded server has a live build of `{dataset}`; nothing was changed"
+            ))
+            .hint("write the subset elsewhere: `--to FILE.tar.zst`, or `--to postgres://…`; or use another --home")
+        );
+    }
+    Ok(())
+}
+
+/// Fails when the server holds the live alias of any ledger, whatever its control database is called.
+///
+/// # Errors
+/// Status 1, also when a database that looks like a build lies there whose ledger cannot be read.
+pub async fn refuse_live_server(server: &Server, session: &Session) -> Result<()> {
+    if !switch::on("subset.live_server") {
+        return Ok(());
+    }
+    let hint = "a subset goes to another server than the builds; nothing was changed";
+    let place = server.target().place();
+    let rows = session
+        .query(
+            "select datname::text, datname ~ '_[0-9]{8}t[0-9]{6}z$',
+                    datallowconn and has_database_privilege(oid, 'connect')
+             from pg_database where not datistemplate order by 1",
+            &[],
+        )
+        .await
+        .context("list the databases of the server")?;
+    for row in rows {
+        let (name, like_a_build, enter): (String, bool, bool) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if like_a_build {
+            bail!(
+                Problem::refused(format!(
+                    "the server at {place} holds builds, such as `{name}`"
+                ))
+                .hint(hint)
+            );
+        }
+        if !enter {
+            continue;
+        }
+        // A server may forbid what its catalog allows; then nobody can know, and the names must do.
+        let Ok(inside) = server.connect(&name, "look for a ledger").await else {
+            continue;
+        };
+        let is_ledger: bool = inside
+            .query_one(
+                "select to_regclass('ledger.dataset') is not null and to_regclass('ledger.version') is not null",
+                &[],
+            )
+            .await?
+            .try_get(0)?;
+        let live = match is_ledger {
+            false => false,
+            true => match inside
+                .query_one(
+                    "select exists (select from ledger.dataset where live_build is not null)",
+                    &[],
+                )
+                .await
+            {
+                Ok(row) => row.try_get(0)?,
+                // A ledger that this role may not read is somebody's.
+                Err(_) => true,
+            },
+        };
+        inside.close().await;
+        if live {
+            bail!(
+                Problem::refused(format!(
+                    "the server at {place} holds a live alias: its ledger is `{name}`"
+                ))
+                .hint(hint)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Puts a finished database in the place of the one before, which is dropped. With `template` it is
+/// closed and kept for clones, and the alias is a copy of it.
+///
+/// # Errors
+/// Status 1 when sessions that this role may not end keep the old one busy; it stays as it was.
+pub async fn put_in_place(
+    server: &Server,
+    session: &Session,
+    dataset: &str,
+    alias: &str,
+    (finished, nonce): (&str, &str),
+    template: bool,
+) -> Result<()> {
+    let mut newcomers = vec![(finished.to_owned(), alias.to_owned(), Role::Alias)];
+    if template {
+        let copy = working_name(alias, nonce, 'a');
+        copy_database(session, finished, &copy).await?;
+        mark(session, &copy, dataset, Role::Finished, nonce).await?;
+        newcomers = vec![
+            (copy, alias.to_owned(), Role::Alias),
+            (finished.to_owned(), template_name(alias), Role::Template),
+        ];
+    }
+    let before = list(session, dataset).await?;
+    let leaving: Vec<(Found, String)> = before
+        .into_iter()
+        .filter(|found| newcomers.iter().any(|(_, name, _)| *name == found.name))
+        .enumerate()
+        .map(|(number, found)| {
+            let purpose = if number == 0 { 'y' } else { 'z' };
+            (found, working_name(alias, nonce, purpose))
+        })
+        .collect();
+    for attempt in 0.. {
+        for (found, _) in &leaving {
+            end_sessions(session, found.oid).await?;
+        }
+        match swap(session, dataset, nonce, &leaving, &newcomers).await {
+            Ok(()) => break,
+            Err(error) => {
+                session.batch_execute("rollback").await?;
+                let busy = error
+                    .downcast_ref::<tokio_postgres::Error>()
+                    .and_then(sqlstate)
+                    .is_some_and(|code| code == "55006" || code == "57014");
+                if !busy || attempt == 5 {
+                    return Err(error).context(
+                        Problem::refused(format!(
+                            "put the new subset in the place of `{alias}`; the old one is as it was"
+                        ))
+                        .hint("end the sessions that use it and try again"),
+                    );
+                }
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    }
+    for (found, name) in leaving {
+        let gone = Found {
+            name,
+            role: Role::Finished,
+            ..found
+        };
+        drop_ours(server, session, &gone).await?;
+    }
+    Ok(())
+}
+
+/// All names change in one transaction, so that the alias is there at every moment.
+async fn swap(
+    session: &Session,
+    dataset: &str,
+    nonce: &str,
+    leaving: &[(Found, String)],
+    newcomers: &[(String, String, Role)],
+) -> Result<()> {
+    session
+        .batch_execute("begin; set local statement_timeout = '2s'")
+        .await?;
+    for (found, name) in leaving {
+        if found.role == Role::Template {
+            // Opened, so that a sweep can look inside.
+            session
+                .batch_execute(&format!(
+                    "alter database {} allow_connections true",
+                    quote_ident(&found.name)
+                ))
+                .await?;
+        }
+        rename(session, &found.name, name).await?;
+        mark(session, name, dataset, Role::Finished, &found.nonce).await?;
+    }
+    for (from, to, role) in newcomers {
+        rename(session, from, to).await?;
+        mark(session, to, dataset, *role, nonce).await?;
+        if *role == Role::Template {
+            session
+                .batch_execute(&format!(
+                    "alter database {} allow_connections false",
+                    quote_ident(to)
+                ))
+                .await?;
+        }
+    }
+    session.batch_execute("commit").await?;
+    Ok(())
+}
+
+async fn rename(session: &Session, from: &str, to: &str) -> Result<()> {
+    session
+        .batch_execute(&format!(
+            "alter database {} rename to {}",
+            quote_ident(from),
+            quote_ident(to)
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Copies a database that nobody is connected to; closed to the public like the first.
+pub async fn copy_database(session: &Session, from: &str, to: &str) -> Result<()> {
+    for attempt in 0.. {
+        let made = session
+            .batch_execute(&format!(
+                "create database {} template {}",
+                quote_ident(to),
+                quote_ident(from)
+            ))
+            .await;
+        match made {
+            Ok(()) => break,
+            // A session that has just ended is still counted.
+            Err(error) if sqlstate(&error) == Some("55006") && attempt < 5 => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) if sqlstate(&error) == Some("42P04") => {
+                return Err(error).context(
+                    Problem::refused(format!("a database named `{to}` exists already"))
+                        .hint("name another one with --name"),
+                );
+            }
+            Err(error) => return Err(error).with_context(|| format!("copy `{from}` to `{to}`")),
+        }
+    }
+    session
+        .batch_execute(&format!(
+            "revoke all on database {} from public",
+            quote_ident(to)
+        ))
+        .await
+        .with_context(|| format!("close `{to}` to the public"))
+}
+
+/// Lets the readers in.
+pub async fn let_in(session: &Session, name: &str, readers: &[String]) -> Result<()> {
+    for reader in readers {
+        session
+            .batch_execute(&format!(
+                "grant connect, temporary on database {} to {}",
+                quote_ident(name),
+                quote_ident(reader)
+            ))
+            .await
+            .with_context(|| format!("let `{reader}` into `{name}`"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_is_written_and_nothing_else_is() {
+        let read = read_mark("overnight subset; dataset=plan; role=clone; nonce=ab12");
+        assert_eq!(read, Some(("plan".into(), Role::Clone, "ab12".into())));
+        for other in [
+            "",
+            "our subset",
+            "overnight subset; dataset=plan; role=live; nonce=x",
+        ] {
+            assert_eq!(read_mark(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn names_stay_within_what_the_server_keeps() {
+        let longest = "x".repeat(MAX_NAME_BYTES);
+        let nonce = "0123456789abcdef";
+        assert!(working_name(&longest, nonce, 'a').len() <= 63);
+        assert!(template_name(&longest).len() <= 63);
+        assert_eq!(working_name("plan", nonce, 'n'), "plan_subset_01234567n");
+    }
+}
