@@ -17,5 +17,6 @@ mod mask;
 pub mod place;
 pub mod plan;
 pub mod recipient;
+pub mod refuse;
 pub mod rules;
 mod statement;

@@ -12,6 +12,7 @@ use crate::schema::worker::Limits;
 use crate::subset::head::Head;
 use crate::subset::place::{self, Role};
 use crate::subset::recipient::Recipient;
+use crate::subset::refuse;
 use anyhow::{Context, Result, bail};
 use rand::Rng;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Recipients {
         let (server, session, alias, readers, is_embedded) = match to {
             Destination::Embedded => {
                 let (embedded, server) = embedded(config, env).await?;
-                place::refuse_live_here(&server, &config.control_database, name).await?;
+                refuse::live_here(&server, &config.control_database, name).await?;
                 embedded.ensure_readers(wanted).await?;
                 let session = server.connect(MAINTENANCE, "subset").await?;
                 (server, session, name.clone(), wanted.clone(), true)
@@ -69,14 +70,14 @@ impl Recipients {
                 check_ident(&alias).with_context(|| Problem::usage("read --to"))?;
                 let server = Server::new(target, "overnight".into());
                 let session = server.connect(MAINTENANCE, "subset").await?;
-                place::refuse_live_server(&server, &session).await?;
+                refuse::live_server(&server, &session).await?;
                 let readers = known(&session, wanted).await?;
                 (server, session, alias, readers, false)
             }
             Destination::Artifact(_) => bail!("an artifact is no server"),
         };
         place::lock(&session, &alias).await?;
-        place::refuse_stranger(&session, name, &alias).await?;
+        refuse::stranger(&session, name, &alias).await?;
         place::sweep(&server, &session, name).await?;
         let capacity = Capacity::find(config, server.target(), &session).await?;
         let slots = capacity.slots(config.index_sessions);
@@ -123,9 +124,9 @@ impl Recipients {
                 &self.alias,
                 (&recipient.name, &recipient.nonce),
                 self.embedded,
+                &self.readers,
             )
-            .await?;
-            place::let_in(&self.session, &self.alias, &self.readers).await
+            .await
         };
         if let Err(error) = filled.await {
             // The reason of the failure matters more; the next command sweeps again.

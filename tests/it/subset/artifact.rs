@@ -122,7 +122,8 @@ fn the_newest_artifact_comes_from_a_bucket_and_a_night_without_one_says_so() {
     );
 
     // A night whose artifact cannot be written has published, and says so.
-    set_rules(&project, &rules("s3://no-such-bucket/x/"));
+    project.write("blocked", "a file where a folder should be");
+    set_rules(&project, &rules("blocked/"));
     project.items(502, "third");
     let ended = project.run().code(3);
     let live = project.live();
@@ -179,6 +180,27 @@ fn an_artifact_that_is_cut_changed_or_somebody_elses_is_refused_whole() {
         changed[0].1 = head.into_bytes();
         packed(&changed)
     };
+    // Changed by somebody who knows how an artifact ends.
+    let resealed = |from: &str, to: &str| {
+        assert!(head.contains(from), "{from}");
+        let mut changed = all.clone();
+        let new = head.replacen(from, to, 1);
+        let digest = |text: &str| {
+            overnight::dataset::hex(
+                ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref(),
+            )
+        };
+        let last = changed.len() - 1;
+        let end = String::from_utf8(changed[last].1.clone()).unwrap();
+        changed[last].1 = end.replacen(&digest(&head), &digest(&new), 1).into_bytes();
+        changed[0].1 = new.into_bytes();
+        packed(&changed)
+    };
+    let more = resealed("\"rows\": 500,", "\"rows\": 501,");
+    let elsewhere = resealed(
+        "\"parent_columns\": [\n        \"isbn\"",
+        "\"parent_columns\": [\n        \"title\"",
+    );
     let mut swapped = all.clone();
     let row = swapped
         .iter()
@@ -207,7 +229,7 @@ fn an_artifact_that_is_cut_changed_or_somebody_elses_is_refused_whole() {
             "artifact",
         ),
         ("without its end", cut, "it was cut short"),
-        ("without a table", fewer, "rows came"),
+        ("without a table", fewer, "fill `author`"),
         (
             "with another byte",
             packed(&swapped),

@@ -273,7 +273,7 @@ category = { all = true }
     let laptop = on_a_laptop(&mut project);
     project.overnight(&["subset", name]).code(0);
     let orphans = declared_orphans(laptop, name);
-    assert_eq!(orphans.len(), 21, "{orphans:?}");
+    assert_eq!(orphans.len(), 23, "{orphans:?}");
     none_of(&orphans);
     let one = |sql: &str| laptop.one(name, sql);
     // Five rentals of each customer, their payments in their parts, two actors of each film.

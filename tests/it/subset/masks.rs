@@ -84,7 +84,7 @@ fn masked_columns_hold_nothing_of_the_build_and_keys_still_lead_somewhere() {
         "@books.invalid",
         "isbn-",
         "author 1",
-        "title ",
+        "title 1",
         "words of",
         KEY,
     ] {

@@ -287,3 +287,42 @@ fn a_password_in_the_address_is_refused() {
         .says(&["--to holds a password"]);
     developer();
 }
+
+#[test]
+fn a_command_that_is_stopped_or_killed_leaves_nothing_that_stays() {
+    let mut project = books("subset_stopped", RULES);
+    project.sql("schema/020_slow.sql", "select pg_sleep(3);\n");
+    project.run().code(0);
+    let laptop = on_a_laptop(&mut project);
+    let databases = || {
+        let rows = laptop.sql(
+            "postgres",
+            "select datname::text from pg_database where datname like 'subset_stopped%' order by 1",
+        );
+        rows.unwrap()
+            .into_iter()
+            .map(|row| row[0].clone().unwrap())
+            .collect::<Vec<_>>()
+    };
+    for (signal, left) in [("-INT", 0), ("-KILL", 1)] {
+        let child = project.start(&["subset", "subset_stopped"]);
+        let began = std::time::Instant::now();
+        while databases().is_empty() {
+            assert!(began.elapsed().as_secs() < 60, "no database was begun");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let pid = child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([signal, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+        let ended = crate::support::project::ended(child.wait_with_output().unwrap());
+        if signal == "-INT" {
+            ended.code(130).says(&["stopped: what was begun is swept"]);
+        }
+        assert_eq!(databases().len(), left, "{signal}: {:?}", databases());
+    }
+    project.overnight(&["subset", "subset_stopped"]).code(0);
+    assert_eq!(databases(), ["subset_stopped", "subset_stopped_template"]);
+    forget(laptop, "subset_stopped");
+}

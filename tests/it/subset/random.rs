@@ -384,8 +384,8 @@ async fn round(number: u64) {
 fn nothing_leads_nowhere_in_subsets_of_200_random_schemas() {
     developer();
     cluster().block_on(async {
-        for number in 0..DATABASES {
-            round(number).await;
+        for number in (0..DATABASES).step_by(2) {
+            tokio::join!(round(number), round(number + 1));
         }
     });
 }
