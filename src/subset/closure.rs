@@ -35,7 +35,7 @@ pub async fn open(server: &Server, database: &str) -> Result<(Session, String)> 
     let session = server.connect(database, "subset").await?;
     session
         .batch_execute(
-            "set search_path = pg_catalog, public; begin isolation level repeatable read",
+            "set search_path = pg_catalog, public; set jit = off; begin isolation level repeatable read",
         )
         .await
         .context("begin to read the build")?;
@@ -281,8 +281,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Lets the planner know how many rows there are.
+    /// Lets the planner know how many rows there are. Not when there are none: it would believe that
+    /// none will come.
     async fn analyze(&self, at: usize) -> Result<()> {
+        if self.plan.tables[at].rows == 0 {
+            return Ok(());
+        }
         self.session
             .batch_execute(&format!("analyze {}", statement::chosen(at)))
             .await

@@ -216,6 +216,9 @@ fn not_yet(at: usize) -> String {
 }
 
 /// Chooses what the rows of a round refer to.
+///
+/// Ordered, so that all of them are known before the first is written: a plan that looks for each row
+/// among those chosen before would else run over what it has just added, again and again.
 pub fn parents(catalog: &Catalog, edge: &Edge, which: Which, next: i32, room: u64) -> String {
     let (child, parent) = (&catalog.tables[edge.child], &catalog.tables[edge.parent]);
     let wanted = values(
@@ -227,7 +230,7 @@ pub fn parents(catalog: &Catalog, edge: &Edge, which: Which, next: i32, room: u6
     );
     format!(
         "insert into {chosen} (p, c, r) select u.{P}, u.{C}, {next} from ({}) u join ({wanted}) f on {} \
-         where {} limit {room} on conflict do nothing",
+         where {} order by u.{P}, u.{C} limit {room} on conflict do nothing",
         rows(parent, &edge.parent_parts, &edge.parent_columns),
         matches(&edge.parent_columns, &edge.operators, Side::Row),
         not_yet(edge.parent),
@@ -269,7 +272,7 @@ pub fn children(
                 "insert into {chosen} (p, c, r) select u.{P}, u.{C}, {next} from ( \
                    select u.{P}, u.{C}, row_number() over (partition by {} order by {}, {} collate \"C\", u.{P}, u.{C}) as n \
                    from ({}) u join ({wanted}) f on {on}) u \
-                 where u.n <= {most} and {} limit {room} on conflict do nothing",
+                 where u.n <= {most} and {} order by u.{P}, u.{C} limit {room} on conflict do nothing",
                 group.join(", "),
                 row_hash(seed, child),
                 row_key(child),
@@ -279,7 +282,7 @@ pub fn children(
         }
         Children::All | Children::None => format!(
             "insert into {chosen} (p, c, r) select u.{P}, u.{C}, {next} from ({}) u join ({wanted}) f on {on} \
-             where {} limit {room} on conflict do nothing",
+             where {} order by u.{P}, u.{C} limit {room} on conflict do nothing",
             rows(child, &edge.child_parts, &columns),
             not_yet(edge.child),
         ),
