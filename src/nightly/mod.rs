@@ -252,10 +252,12 @@ pub async fn run(
     .await;
     moved?;
     report.retired = retired.context("retire old builds; the new build is verified")?;
-    if !options.no_rotate && dataset.settings.subset.artifact.is_some() {
-        progress.stage("subset");
-        publish_subset(place, dataset, &report.build, env).await?;
-    }
+    // An operator must be able to roll back meanwhile.
+    ledger.unlock(&dataset.name, Lock::Move).await?;
+    let for_developers = match stays {
+        true => Ok(()),
+        false => publish_subset(place, dataset, &report.build, progress, env).await,
+    };
     report.stages = progress.finish();
     report.bottleneck = held_back(&report, &this);
     report.seconds = began.elapsed().as_secs_f64();
@@ -263,6 +265,7 @@ pub async fn run(
         .record_stages(verified.build(), &report.stages)
         .await?;
     ledger.close().await;
+    for_developers?;
     Ok(if stays {
         Outcome::Verified(report)
     } else {
@@ -275,8 +278,13 @@ async fn publish_subset(
     place: &Workplace,
     dataset: &Dataset,
     build: &str,
+    progress: &Progress,
     env: crate::config::Env<'_>,
 ) -> Result<()> {
+    if dataset.settings.subset.artifact.is_none() {
+        return Ok(());
+    }
+    progress.stage("subset");
     let made = subset::publish(place, dataset, env)
         .await
         .with_context(|| format!("write the subset of `{build}`, which is live and stays so"))?;
