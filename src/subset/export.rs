@@ -81,8 +81,8 @@ impl Chosen {
         let session = self.server.connect(&self.database, "subset copy").await?;
         session
             .batch_execute(&format!(
-                "set search_path = pg_catalog, public; begin isolation level repeatable read; \
-                 set transaction snapshot {}",
+                "{}; begin isolation level repeatable read; set transaction snapshot {}",
+                super::closure::SETTINGS,
                 crate::postgres::quote_literal(&self.snapshot)
             ))
             .await
