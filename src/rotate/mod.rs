@@ -103,7 +103,7 @@ impl Move<'_> {
             // out from the catalog, so the intent stays as it is.
             if !self.ledger.session.is_closed() {
                 if !self.router.ends_sessions() {
-                    self.record().close(to).await?;
+                    record::close(self.ledger, to).await?;
                 }
                 self.ledger.flip_state(&flip, "abandoned").await?;
             }

@@ -8,7 +8,7 @@ use super::pgbouncer::Poolers;
 use super::probe::Prober;
 use super::replicas;
 use super::router::{Router, Way};
-use super::{drain, pointer};
+use super::{drain, pointer, record};
 use crate::build::unfinished::{Unfinished, look};
 use crate::build::{
     Fate, allow_connections, end_sessions, fail_and_sweep, find_database, find_database_by_oid,
@@ -193,7 +193,8 @@ impl Settle<'_> {
     async fn settle(&self, flip: &Flip, done: &mut Vec<String>) -> Result<()> {
         let to = self.ledger.build(flip.to_build).await?;
         if flip.state == "intent" {
-            self.close_again(&to).await?;
+            // Opened for a look, and services were never led to it.
+            record::close(self.ledger, &to).await?;
             self.ledger.flip_state(flip, "abandoned").await?;
             done.push(format!(
                 "a move to `{}` had not happened and was abandoned",
@@ -201,9 +202,8 @@ impl Settle<'_> {
             ));
             return Ok(());
         }
-        let live = self.ledger.dataset(self.dataset).await?.live_build;
-        if live != Some(to.id) {
-            self.ledger.flip_state(flip, "confirmed").await?;
+        if self.ledger.dataset(self.dataset).await?.epoch != flip.epoch + 1 {
+            self.ledger.flip_state(flip, "superseded").await?;
             done.push(format!(
                 "a move to `{}` had happened and the alias has moved on since",
                 to.name
@@ -239,19 +239,6 @@ impl Settle<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A build that was opened for a look, and whose move did not happen, waits sealed again.
-    async fn close_again(&self, to: &Build) -> Result<()> {
-        let Some(oid) = to.database_oid.filter(|_| to.state == State::Verified) else {
-            return Ok(());
-        };
-        match find_database_by_oid(self.ledger, oid).await? {
-            Some(database) if database.allow_connections => {
-                allow_connections(self.ledger, &database.name, false).await
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The owner looks, for the build itself; what the readers may was settled in the move. Through

@@ -8,7 +8,7 @@
 //! able to look at it before any service is led there. The intent covers that: a build that is
 //! found open under an intent is closed again.
 
-use crate::build::allow_connections;
+use crate::build::{allow_connections, find_database_by_oid};
 use crate::crashpoint;
 use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, Lock, State};
@@ -28,19 +28,16 @@ impl Record<'_> {
     pub async fn open(&self, build: &Build) -> Result<String> {
         let database = database_name(self.ledger, build).await?;
         allow_connections(self.ledger, &database, true).await?;
-        self.connect_right("grant", "to", &database).await?;
+        for reader in self.readers {
+            let (database, reader) = (quote_ident(&database), quote_ident(reader));
+            self.ledger
+                .session
+                .batch_execute(&format!("grant connect on database {database} to {reader}"))
+                .await
+                .with_context(|| format!("let {reader} connect"))?;
+        }
         crashpoint::reached("flip.after_open");
         Ok(database)
-    }
-
-    /// Closes a build that was opened and is not published after all.
-    pub async fn close(&self, build: &Build) -> Result<()> {
-        if build.state != State::Verified {
-            return Ok(());
-        }
-        let database = database_name(self.ledger, build).await?;
-        allow_connections(self.ledger, &database, false).await?;
-        self.connect_right("revoke", "from", &database).await
     }
 
     /// Makes `flip.to_build` the live one.
@@ -57,7 +54,7 @@ impl Record<'_> {
     pub async fn revert(&self, flip: &Flip, moved: &Build) -> Result<()> {
         let was_sealed = moved.state == State::Verified;
         self.in_transaction(async || {
-            self.close(moved).await?;
+            close(self.ledger, moved).await?;
             self.ledger
                 .record_revert(self.alias, flip, was_sealed)
                 .await
@@ -85,28 +82,50 @@ impl Record<'_> {
             }
         }
     }
+}
 
-    async fn connect_right(&self, verb: &str, word: &str, database: &str) -> Result<()> {
-        for reader in self.readers {
-            self.ledger
-                .session
-                .batch_execute(&format!(
-                    "{verb} connect on database {} {word} {}",
-                    quote_ident(database),
-                    quote_ident(reader)
-                ))
-                .await
-                .with_context(|| format!("{verb} `{reader}` CONNECT on `{database}`"))?;
-        }
-        Ok(())
+/// Closes a build that was opened for a look and is not published after all: it waits sealed again,
+/// and nobody but its owner has a right to connect.
+pub async fn close(ledger: &Ledger, build: &Build) -> Result<()> {
+    let Some(oid) = build
+        .database_oid
+        .filter(|_| build.state == State::Verified)
+    else {
+        return Ok(());
+    };
+    let Some(database) = find_database_by_oid(ledger, oid).await? else {
+        return Ok(());
+    };
+    allow_connections(ledger, &database.name, false).await?;
+    let readers = ledger
+        .session
+        .query(
+            "select distinct r.rolname::text from pg_database d, aclexplode(d.datacl) a
+             join pg_roles r on r.oid = a.grantee where d.oid = $1 and r.oid <> d.datdba",
+            &[&oid],
+        )
+        .await
+        .context("ask who may connect")?;
+    for row in readers {
+        let reader: String = row.get(0);
+        ledger
+            .session
+            .batch_execute(&format!(
+                "revoke all on database {} from {}",
+                quote_ident(&database.name),
+                quote_ident(&reader)
+            ))
+            .await
+            .with_context(|| format!("keep `{reader}` out of `{}`", database.name))?;
     }
+    Ok(())
 }
 
 /// What the database of a build is called: its own name, or, where another router was at work
 /// before, the alias.
 pub async fn database_name(ledger: &Ledger, build: &Build) -> Result<String> {
     let found = match build.database_oid {
-        Some(oid) => crate::build::find_database_by_oid(ledger, oid).await?,
+        Some(oid) => find_database_by_oid(ledger, oid).await?,
         None => None,
     };
     match found {

@@ -323,12 +323,15 @@ fn a_pooler_that_leads_elsewhere_is_led_to_the_live_build_by_the_next_command() 
     // One that does not answer keeps nobody from building, and is told of.
     let mut project = project;
     project.poolers[0].kill();
-    project.items(11, "two");
+    project.items(12, "three");
     project
         .overnight(&["run", &project.name])
-        .code(0)
+        .code(3)
         .says(&["open the admin console of the pooler"]);
+    assert_ne!(waiting(&project), "", "it is built all the same");
     project.poolers[0].restart();
+    project.run().code(0);
+    assert_eq!(project.service("select count(*) from item"), "12");
     check_invariants(&project);
 }
 
