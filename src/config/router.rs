@@ -121,6 +121,12 @@ impl RouterSettings {
             None if kind == RouterKind::Rename => Duration::ZERO,
             None => DRAIN,
         };
+        if kind == RouterKind::Rename && !drain.is_zero() {
+            bail!(
+                Problem::usage("`drain` is set, and the router `rename` ends sessions itself")
+                    .hint("leave it out, or use router = \"pgbouncer\" or \"pointer\"")
+            );
+        }
         let poolers: Vec<PoolerSettings> = tables
             .into_iter()
             .map(|table| table.resolve(env))
@@ -217,6 +223,13 @@ mod tests {
             Duration::ZERO,
             "a rename has ended the sessions itself"
         );
+    }
+
+    #[test]
+    fn a_rename_has_nothing_to_wait_for() {
+        let drain = |text: &str| RouterSettings::resolve(None, Some(text.into()), None, &|_| None);
+        assert!(drain("5m").is_err());
+        assert!(drain("0s").is_ok());
     }
 
     #[test]
