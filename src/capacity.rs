@@ -32,6 +32,9 @@ pub struct Capacity {
     pub memory_bytes: u64,
     /// Where the numbers come from, for people.
     pub origin: String,
+    /// Sessions of one kind that may be open at once without taking those that services need.
+    #[serde(skip)]
+    pub sessions_left: usize,
 }
 
 /// Busy sessions on the server, counted: a COPY or an index that is being built holds one.
@@ -59,6 +62,7 @@ impl Capacity {
                 cores,
                 memory_bytes,
                 origin,
+                sessions_left: usize::MAX,
             });
         }
         let found = match target.is_local() {
@@ -71,12 +75,27 @@ impl Capacity {
     /// Connections that load side by side: as many as somebody asked for, or one for each core, up
     /// to eight.
     pub fn connections(&self, declared: Option<usize>) -> usize {
-        declared.unwrap_or_else(|| self.cores.clamp(1, MOST_CONNECTIONS))
+        declared
+            .unwrap_or_else(|| self.cores.clamp(1, MOST_CONNECTIONS))
+            .min(self.sessions_left)
+    }
+
+    /// Sets how many sessions of one kind (that load, that build indexes) leave enough for others.
+    pub fn leave_others(&mut self, sessions: usize, declared: Option<usize>) {
+        let wanted = self.connections(declared);
+        self.sessions_left = sessions.max(1);
+        let left = self.connections(declared);
+        if left < wanted {
+            tracing::info!(
+                "to leave connections to services, {left} load side by side and not {wanted}"
+            );
+        }
     }
 
     /// One slot for each core, or as many as somebody asked for.
     pub fn slots(&self, at_least: Option<usize>) -> Slots {
-        Arc::new(Semaphore::new(self.cores.max(at_least.unwrap_or(1))))
+        let busy = self.cores.max(at_least.unwrap_or(1));
+        Arc::new(Semaphore::new(busy.min(self.sessions_left)))
     }
 
     /// Of the machine that we run on.
@@ -85,6 +104,7 @@ impl Capacity {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: embedded::memory_bytes().await,
             origin: "this machine's".into(),
+            sessions_left: usize::MAX,
         }
     }
 
@@ -105,6 +125,7 @@ impl Capacity {
             cores: usize::try_from(workers).unwrap_or(1).clamp(1, MOST_GUESSED),
             memory_bytes: u64::try_from(buffers).unwrap_or(0).saturating_mul(4),
             origin: "guessed: declare --server-cores and --server-memory".into(),
+            sessions_left: usize::MAX,
         })
     }
 
@@ -118,6 +139,7 @@ impl Capacity {
             cores: cores.unwrap_or(self.cores),
             memory_bytes: memory.unwrap_or(self.memory_bytes),
             origin,
+            sessions_left: self.sessions_left,
         }
     }
 }

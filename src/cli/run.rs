@@ -249,6 +249,18 @@ fn tables(report: &Report, timings: bool) -> String {
         out += &output::table(&TIMING_HEADS, &rows);
         out += &format!("\nbottleneck: {bottleneck}");
     }
+    if let Some(live) = &report.live_latency {
+        out += &format!(
+            "\nthe live alias meanwhile, asked {} times: half within {:.0} ms, 99 of 100 within {:.0} ms, the slowest {:.0} ms",
+            live.probes, live.p50_ms, live.p99_ms, live.max_ms
+        );
+        if live.failed > 0 {
+            out += &format!("; {} failed", live.failed);
+        }
+    }
+    for pause in &report.pauses {
+        out += &format!("\nthe load waited {:.1} s: {}", pause.seconds, pause.reason);
+    }
     for name in &report.retired.closed {
         out += &format!("\nretired: {name} is closed and will be dropped after the grace time");
     }

@@ -32,6 +32,10 @@ pub use builds::{Build, DatasetRow, State};
 /// How long a move of the alias by somebody else is waited for.
 const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
+/// Longest statement of a session of control, and longest wait for a lock.
+const CONTROL_STATEMENT: Duration = Duration::from_secs(15 * 60);
+const CONTROL_LOCK: Duration = Duration::from_secs(60);
+
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
 const STEPS: [&str; 9] = [
@@ -64,7 +68,7 @@ impl Ledger {
     /// Status 2 when a database of that name exists that is not a ledger, or is a newer one.
     pub async fn open(server: &Server, database: &str, purpose: &str) -> Result<Ledger> {
         create_database(server, database).await?;
-        let session = server.connect(database, purpose).await?;
+        let session = limited(server, database, purpose).await?;
         refuse_pooler(&session).await?;
         create_tables(&session, database).await?;
         let who: String = session
@@ -104,7 +108,7 @@ impl Ledger {
             .await?
             .get(0);
         Ok(Ledger {
-            session: server.connect(&database, purpose).await?,
+            session: limited(server, &database, purpose).await?,
             actor: self.actor.clone(),
         })
     }
@@ -249,6 +253,16 @@ impl Lock {
         eight.copy_from_slice(&digest.as_ref()[..8]);
         i64::from_be_bytes(eight) & i64::MAX
     }
+}
+
+/// A session of control. Nothing that it does takes long, but CREATE and DROP DATABASE may wait
+/// for a checkpoint; and a lock that somebody forgot must not keep a night waiting for ever.
+async fn limited(server: &Server, database: &str, purpose: &str) -> Result<Session> {
+    let session = server.connect(database, purpose).await?;
+    if switch::on("control.limits") {
+        session.limit(CONTROL_STATEMENT, CONTROL_LOCK).await?;
+    }
+    Ok(session)
 }
 
 /// A database that is there before ours: the target's own, or the one every server has.

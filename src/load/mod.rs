@@ -25,6 +25,7 @@ mod rejects;
 mod sorting;
 mod stream;
 mod table;
+pub mod throttle;
 pub mod timing;
 pub mod workers;
 
@@ -42,6 +43,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use plan::TablePlan;
 use serde::Serialize;
 use std::path::Path;
+use throttle::Throttle;
 use timing::TableTiming;
 use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
@@ -153,6 +155,8 @@ pub struct LoadRequest<'r> {
     /// Go on after the first reject even without a budget, to list all of them.
     pub list_rejects: bool,
     pub progress: &'r Progress,
+    /// Holds the load back.
+    pub throttle: Throttle,
 }
 
 /// The build that the rows go into.
@@ -223,7 +227,8 @@ impl<'r> Loader<'r> {
         let all_bytes = jobs.iter().map(|(job, _)| job.bytes()).sum();
         futures_util::stream::iter(jobs)
             .map(|(job, progress)| async move {
-                let connections = connections_of(&job, all_bytes, this.request.connections);
+                let most = this.request.connections.min(this.request.throttle.most());
+                let connections = connections_of(&job, all_bytes, most);
                 let slot = slots.acquire_many(connections.count as u32).await?;
                 tracing::info!(
                     "`{}`: {} connection{} ({})",

@@ -7,6 +7,7 @@
 
 use super::batch::{Batch, Places};
 use super::copy::{Copy, CopyError};
+use super::throttle::Throttle;
 use super::timing::timed;
 use crate::config::CopyFormat;
 use crate::crashpoint;
@@ -59,6 +60,7 @@ pub struct Stream<'l> {
     targets: &'l [Target],
     objects: &'l [RawObject],
     progress: &'l TableProgress,
+    throttle: &'l Throttle,
     copy: Copy,
     /// Target of the statement under way.
     current: usize,
@@ -83,6 +85,7 @@ pub struct Streaming<'l> {
     pub progress: &'l TableProgress,
     pub format: CopyFormat,
     pub stall_limit: Duration,
+    pub throttle: &'l Throttle,
 }
 
 impl<'l> Stream<'l> {
@@ -107,6 +110,7 @@ impl<'l> Stream<'l> {
             targets: all.targets,
             objects: all.objects,
             progress: all.progress,
+            throttle: all.throttle,
             copy: Copy::new(all.format, all.stall_limit),
             current: 0,
             places: Places::default(),
@@ -177,6 +181,8 @@ impl<'l> Stream<'l> {
     }
 
     async fn send(&mut self, batch: Batch) -> Result<()> {
+        let throttle = self.throttle;
+        timed(&mut self.waiting_for_server_s, throttle.pass()).await;
         if self.copy.is_open() && (self.current != batch.target || self.copy.is_long()) {
             self.finish().await?;
         }

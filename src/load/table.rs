@@ -115,6 +115,7 @@ async fn load(
         progress,
         format,
         stall_limit: loader.request.settings.stall_limit,
+        throttle: &loader.request.throttle,
     };
     if !alone && switch::on("resume.truncate") {
         empty(&streaming).await?;

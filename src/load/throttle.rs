@@ -14,6 +14,8 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     Disk,
+    /// Reckoned from its declared size.
+    DeclaredDisk,
     Log,
     Slot,
     Replica,

@@ -119,6 +119,7 @@ impl Run<'_> {
             temporary: &self.place.config.temporary,
             list_rejects,
             progress: self.progress,
+            throttle: self.brake.throttle.clone(),
         })?;
         let destination = Destination {
             server: &self.place.server,
@@ -142,8 +143,7 @@ impl Run<'_> {
         sizes: HashMap<u32, u64>,
         loading: Option<Loading>,
     ) -> Result<()> {
-        let server = &self.place.server;
-        let open = || server.connect(&build.name, "index");
+        let open = || self.open(build, "index");
         let told = |job: &Job, took: Duration| {
             tracing::debug!("{job} took {:.2} s", took.as_secs_f64());
         };
@@ -164,7 +164,7 @@ impl Run<'_> {
     ) -> Result<()> {
         for (position, file) in self.files.derive.iter().enumerate() {
             let purpose = format!("derive {}", file.name);
-            let session = self.place.server.connect(&build.name, &purpose).await?;
+            let session = self.open(build, &purpose).await?;
             let began = Instant::now();
             let written = run_and_tell_writes(&session, file)
                 .await

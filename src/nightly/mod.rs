@@ -8,6 +8,7 @@
 
 mod approval;
 mod bounded;
+pub mod brake;
 mod fill;
 mod prepare;
 mod resume;
@@ -26,6 +27,7 @@ use crate::gate::Overrides;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::load::TableLoad;
+use crate::load::throttle::Pause;
 use crate::load::timing::{LoadUse, bottleneck};
 use crate::manifest::Manifest;
 use crate::operation::{Workplace, subset};
@@ -34,12 +36,15 @@ use crate::postgres::error as pg_error;
 use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::{Retired, retire};
+use crate::rotate::probe::Prober;
 use crate::rotate::{Move, consumers, refuse_stranger};
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
+use crate::switch;
 use crate::verify::{Candidate, Passed, VerifiedBuild, verify};
 use anyhow::{Context, Result, bail};
+use brake::{Brake, LiveLatency};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Instant;
@@ -89,6 +94,10 @@ pub struct Report {
     /// What held the load back, in one sentence; `None` when nothing was loaded.
     pub bottleneck: Option<String>,
     pub retired: Retired,
+    /// When and why the load waited for the server.
+    pub pauses: Vec<Pause>,
+    /// How fast the live alias answered while the build was made.
+    pub live_latency: Option<LiveLatency>,
     /// The build was made by an earlier run that ended before the move.
     pub resumed: bool,
     /// Until when it waits for an operator, if it does (UTC).
@@ -123,6 +132,8 @@ pub struct Run<'r> {
     pub capacity: Capacity,
     /// Where secrets are looked up.
     pub env: Env<'r>,
+    /// What holds the load back.
+    pub brake: Brake,
 }
 
 /// Runs one dataset from its files to the alias.
@@ -176,7 +187,7 @@ pub async fn run(
         refuse_stranger(&ledger, &place.router, &dataset.name).await?;
         consumers::warn_early(&ledger, dataset).await?;
     }
-    let this = Run {
+    let mut this = Run {
         place,
         ledger: &ledger,
         dataset,
@@ -186,6 +197,7 @@ pub async fn run(
         progress,
         capacity: place.capacity(&ledger.session).await?,
         env,
+        brake: Brake::default(),
     };
     tracing::info!("{}: the server has {}", dataset.name, this.capacity);
     let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
@@ -196,7 +208,21 @@ pub async fn run(
             resume::sweep_unfinished(&ledger, &place.server, &dataset.name, why).await?;
             (verified, Vec::new(), None)
         }
-        None => this.build(&digest, live.as_ref(), options, began).await?,
+        None => {
+            let left = this.sessions_left().await?;
+            this.capacity
+                .leave_others(left, place.config.load.connections);
+            let prober = match (&live, place.prober(dataset, env)) {
+                (Some(live), Ok(prober)) => {
+                    let name = place.router.name_of_live(&dataset.name, live);
+                    Some((prober, name.to_owned()))
+                }
+                (_, Err(error)) if !options.no_rotate => return Err(error),
+                _ => None,
+            };
+            this.build(&digest, live.as_ref(), options, prober.as_ref(), began)
+                .await?
+        }
     };
     let mut report = Report {
         build: verified.build().name.clone(),
@@ -213,6 +239,8 @@ pub async fn run(
         stages: Vec::new(),
         bottleneck: None,
         retired: Retired::default(),
+        pauses: this.brake.pauses(),
+        live_latency: this.brake.live_latency(),
         resumed,
         approve_until: approval::waiting_until(&ledger, verified.build()).await?,
         taken_over,
@@ -260,6 +288,13 @@ pub async fn run(
     };
     report.stages = progress.finish();
     report.bottleneck = held_back(&report, &this);
+    for pause in &report.pauses {
+        let detail = format!("{:.1} s: {}", pause.seconds, pause.reason);
+        let build = verified.build().id;
+        ledger
+            .event(&dataset.name, Some(build), "waited", &detail)
+            .await?;
+    }
     report.seconds = began.elapsed().as_secs_f64();
     ledger
         .record_stages(verified.build(), &report.stages)
@@ -372,6 +407,7 @@ impl Run<'_> {
         digest: &str,
         live: Option<&Build>,
         options: &Options,
+        prober: Option<&(Prober, String)>,
         began: Instant,
     ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
         let unfinished = self.unfinished(digest, options).await?;
@@ -385,8 +421,14 @@ impl Run<'_> {
                 build::create(self.ledger, server, self.dataset, digest, locale).await?
             }
         };
-        match self.make(&build, goes_on, live, options, began).await {
+        let made = self.make(&build, goes_on, live, options, began);
+        match self.watched(&build, prober, made).await {
             Ok(made) => Ok(made),
+            // The room is needed at once: not kept for the next run.
+            Err(error) if self.brake.gave_up() => {
+                self.abandon(&build, &error).await;
+                Err(error)
+            }
             Err(error) => {
                 self.keep_or_abandon(&build, &error).await;
                 Err(error)
@@ -454,7 +496,7 @@ impl Run<'_> {
             )
         } else {
             let mut prepared = self.prepare(build).await?;
-            let keeper = server.connect(&build.name, "build").await?;
+            let keeper = self.open(build, "build").await?;
             crashpoint::reached("set_aside.before");
             self.set_aside(&mut prepared, &keeper)
                 .await
@@ -489,6 +531,17 @@ impl Run<'_> {
         Ok((passed, keeper, loads, taken_over))
     }
 
+    /// A session of the owner in the build, whose statements have the declared limit.
+    pub(super) async fn open(&self, build: &Build, purpose: &str) -> Result<Session> {
+        let session = self.place.server.connect(&build.name, purpose).await?;
+        if let Some(limit) = self.place.config.statement_limit
+            && switch::on("files.statement_limit")
+        {
+            session.limit(limit, limit).await?;
+        }
+        Ok(session)
+    }
+
     /// Runs files in order, each on a fresh session.
     pub(super) async fn run_files(
         &self,
@@ -497,11 +550,7 @@ impl Run<'_> {
         files: &[NumberedFile],
     ) -> Result<()> {
         for file in files {
-            let session = self
-                .place
-                .server
-                .connect(&build.name, &format!("{part} {}", file.name))
-                .await?;
+            let session = self.open(build, &format!("{part} {}", file.name)).await?;
             let began = Instant::now();
             numbered_run::run(&session, file)
                 .await

@@ -74,7 +74,7 @@ impl Run<'_> {
         self.progress.stage("schema");
         crashpoint::reached("schema.before_files");
         self.run_files(build, "schema", &self.files.schema).await?;
-        let session = self.place.server.connect(&build.name, "prepare").await?;
+        let session = self.open(build, "prepare").await?;
         for (part, file) in self.files.all() {
             let path = format!("{part}/{}", file.name);
             session

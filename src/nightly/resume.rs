@@ -215,8 +215,7 @@ impl Run<'_> {
         self.progress.stage("resume");
         crashpoint::reached("resume.before");
         self.end_others(build).await?;
-        let server = &self.place.server;
-        let keeper = server.connect(&build.name, "build").await?;
+        let keeper = self.open(build, "build").await?;
         let plan: Plan = serde_json::from_str(&unfinished::read_plan(&keeper).await?)
             .context("read what was set aside")?;
         let missing = plan.set_aside.missing(&keeper).await?;

@@ -9,6 +9,7 @@ use crate::config::{Config, LoadSettings};
 use crate::dataset::{Dataset, Source};
 use crate::fetch::Location;
 use crate::load::plan::TablePlan;
+use crate::load::throttle::Throttle;
 use crate::load::{DryLoad, LoadRequest, Loader, TableJob};
 use crate::manifest::Manifest;
 use crate::problem::Problem;
@@ -106,6 +107,7 @@ async fn read_once(
         temporary: &config.temporary,
         list_rejects: true,
         progress: &progress,
+        throttle: Throttle::default(),
     })?;
     loader.read_only(job).await
 }

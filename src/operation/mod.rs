@@ -34,6 +34,7 @@ use crate::rotate::probe::Prober;
 use crate::rotate::reconcile::{reconcile_alias, reconcile_builds};
 use crate::secret::Secret;
 use anyhow::{Context, Result};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A server to work on.
@@ -79,6 +80,11 @@ impl Workplace {
     /// What the server has, for deciding how much to do at once; `client` is any session on it.
     pub async fn capacity(&self, client: &tokio_postgres::Client) -> Result<Capacity> {
         Capacity::find(&self.config, self.server.target(), client).await
+    }
+
+    /// The data directory of the embedded server.
+    pub fn data(&self) -> Option<PathBuf> {
+        self.embedded.as_ref().map(Embedded::data)
     }
 
     /// Opens the ledger, creating it on first use.

@@ -13,6 +13,7 @@ use crate::ledger::Build;
 use crate::load::connections::Connections;
 use crate::load::{connections_of, memory_bound_bytes};
 use crate::manifest::Manifest;
+use crate::nightly::brake::Brake;
 use crate::nightly::{Prepared, Run, input_digest, live_build};
 use crate::progress::Progress;
 use crate::rotate::refuse_stranger;
@@ -90,7 +91,7 @@ pub async fn plan(
     let digest = input_digest(dataset, &files, &manifest);
     let live = live_build(&ledger, dataset).await?;
     refuse_stranger(&ledger, &place.router, &dataset.name).await?;
-    let run = Run {
+    let mut run = Run {
         place,
         ledger: &ledger,
         dataset,
@@ -100,7 +101,11 @@ pub async fn plan(
         progress,
         capacity: place.capacity(&ledger.session).await?,
         env,
+        brake: Brake::default(),
     };
+    let left = run.sessions_left().await?;
+    run.capacity
+        .leave_others(left, place.config.load.connections);
     let scratch = build::create(
         &ledger,
         &place.server,

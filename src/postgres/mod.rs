@@ -28,13 +28,16 @@ pub use error::{
 pub use quote::{MAX_IDENTIFIER_BYTES, check_ident, quote_ident, quote_literal};
 pub use refusal::{Reason, Refusal};
 pub use session::{Canceller, Notice, Session};
-pub use standby::{Standby, Standbys};
+pub use standby::{LOOK, Standby, Standbys};
 pub use target::{Host, SslMode, Target};
 
 use crate::secret::Secret;
 use refusal::Attempt;
 use session::{Facts, Line};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use target::{ChannelBinding, Place};
 use tokio::sync::OnceCell;
 use tokio_postgres::{
@@ -49,6 +52,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// The oldest server overnight works with: `DROP DATABASE … WITH (FORCE)` came with 13.
 const OLDEST_MAJOR: u32 = 13;
 
+/// How long a server without a free connection is asked again.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A server to connect to. Cloning is cheap and clones share the TLS set-up.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -60,6 +66,8 @@ struct Inner {
     application: String,
     tls: OnceCell<MakeRustlsConnect>,
     standbys: Standbys,
+    /// How long it is asked again while it has no connection left.
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Inner {
@@ -82,17 +90,23 @@ struct Login<'a> {
 impl Server {
     /// A server; `application` begins every `application_name`. Opens no connection.
     pub fn new(target: Target, application: String) -> Server {
-        Self::followed(target, application, Standbys::default())
+        Self::made(target, application, Standbys::default(), Duration::ZERO)
     }
 
-    /// A server that these standbys follow.
+    /// A server that these standbys follow, and that is asked again for a while when it has no
+    /// connection left.
     pub fn followed(target: Target, application: String, standbys: Standbys) -> Server {
+        Self::made(target, application, standbys, CONNECTION_PATIENCE)
+    }
+
+    fn made(target: Target, application: String, standbys: Standbys, patience: Duration) -> Server {
         Server {
             inner: Arc::new(Inner {
                 target,
                 application,
                 tls: OnceCell::new(),
                 standbys,
+                patience,
             }),
         }
     }
@@ -171,7 +185,32 @@ impl Server {
         .await
     }
 
+    /// Opens a session; a server that has no connection left is asked again for a while, because
+    /// services come and go.
     async fn open(&self, login: Login<'_>) -> anyhow::Result<Session> {
+        let end = Instant::now() + self.inner.patience;
+        let mut pause = Duration::from_millis(250);
+        loop {
+            let error = match self.open_once(login).await {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            let full = error
+                .downcast_ref::<Refusal>()
+                .is_some_and(|refusal| refusal.reason == Reason::TooManyConnections);
+            if !full || Instant::now() + pause >= end || !crate::switch::on("connect.retry") {
+                return Err(error);
+            }
+            tracing::warn!(
+                "no connection is left for `{}`; trying again",
+                login.purpose
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(4));
+        }
+    }
+
+    async fn open_once(&self, login: Login<'_>) -> anyhow::Result<Session> {
         let mut refusals: Vec<Refusal> = Vec::new();
         for host in self.inner.target.hosts() {
             match self.try_host(host, login).await {

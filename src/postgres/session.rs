@@ -200,6 +200,17 @@ impl Session {
         }
     }
 
+    /// Limits every later statement, and how long one may wait for a lock; a statement may set its own.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn limit(&self, statement: Duration, lock: Duration) -> anyhow::Result<()> {
+        let (statement, lock) = (statement.as_millis(), lock.as_millis());
+        let script = format!("set statement_timeout = {statement}; set lock_timeout = {lock}");
+        let set = self.client.batch_execute(&script).await;
+        set.map_err(|error| anyhow::anyhow!("limit the time of statements: {}", explain(&error)))
+    }
+
     /// Why the connection was lost, once it is.
     pub fn lost(&self) -> Option<String> {
         let lost = self

@@ -7,6 +7,9 @@ use super::{Server, Session};
 use anyhow::Context;
 use std::time::Duration;
 
+/// Longest statement of a look.
+pub const LOOK: Duration = Duration::from_secs(30);
+
 /// What a server is followed by.
 #[derive(Debug, Clone, Default)]
 pub struct Standbys {
@@ -33,8 +36,12 @@ impl Standby {
     /// As for [`Server::connect`], with the name of the replica.
     pub async fn connect(&self, purpose: &str) -> anyhow::Result<Session> {
         let database = self.server.target().database().unwrap_or("postgres");
-        self.server
-            .connect(database, purpose)
+        let connected = async {
+            let session = self.server.connect(database, purpose).await?;
+            session.limit(LOOK, LOOK).await?;
+            anyhow::Ok(session)
+        };
+        connected
             .await
             .with_context(|| format!("ask the replica `{}`", self.name))
     }

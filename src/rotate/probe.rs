@@ -1,7 +1,7 @@
 //! A look through the alias with a service's eyes.
 
 use super::pgbouncer::Pooler;
-use crate::postgres::Server;
+use crate::postgres::{LOOK, Server, Session};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::switch;
@@ -89,14 +89,37 @@ impl Prober {
         Ok(())
     }
 
-    async fn look_once(&self, server: &Server, alias: &str, build: &str) -> Result<()> {
+    /// Connects to the alias and reads the stamp, whichever build it is.
+    ///
+    /// # Errors
+    /// When the alias cannot be reached or read.
+    pub async fn ask(&self, server: &Server, alias: &str) -> Result<()> {
+        let session = self
+            .connect(server, alias, "probe of the live alias")
+            .await?;
+        session
+            .query_one("select build from overnight.build", &[])
+            .await
+            .context("read the stamp through the alias")?;
+        Ok(())
+    }
+
+    async fn connect(&self, server: &Server, alias: &str, purpose: &str) -> Result<Session> {
         let session = match &self.login {
             Some((user, password)) => server
-                .connect_as(alias, user, password.as_ref(), "look through the alias")
+                .connect_as(alias, user, password.as_ref(), purpose)
                 .await
                 .with_context(|| format!("connect to `{alias}` as `{user}`"))?,
-            None => server.connect(alias, "look through the alias").await?,
+            None => server.connect(alias, purpose).await?,
         };
+        session.limit(LOOK, LOOK).await?;
+        Ok(session)
+    }
+
+    async fn look_once(&self, server: &Server, alias: &str, build: &str) -> Result<()> {
+        let session = self
+            .connect(server, alias, "look through the alias")
+            .await?;
         let found: String = session
             .query_one("select build from overnight.build", &[])
             .await

@@ -35,7 +35,8 @@ impl Limits {
     /// As many sessions as the server has cores, at most `sessions`; a quarter of its memory for them,
     /// but 64 MiB to 1 GiB each: more helps little.
     pub fn new(capacity: &Capacity, sessions: Option<usize>, slots: &Slots) -> Limits {
-        let sessions = sessions.unwrap_or(capacity.cores).max(1);
+        let sessions = sessions.unwrap_or(capacity.cores);
+        let sessions = sessions.min(capacity.sessions_left).max(1);
         let share = capacity.memory_bytes / 4 / sessions as u64;
         Limits {
             sessions,
@@ -151,6 +152,7 @@ mod tests {
             cores,
             memory_bytes,
             origin: String::new(),
+            sessions_left: usize::MAX,
         };
         let slots = capacity.slots(sessions);
         Limits::new(&capacity, sessions, &slots)

@@ -106,3 +106,26 @@ async fn slots(client: &Client) -> Result<Vec<Slot>> {
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_in_danger_when_little_of_its_limit_is_left() {
+        let slot = |safe_bytes, limit_bytes, status: &str| Slot {
+            name: "east".into(),
+            logical: false,
+            active: true,
+            held_bytes: 0,
+            safe_bytes,
+            limit_bytes,
+            status: Some(status.into()),
+            database: None,
+        };
+        assert!(!slot(None, -1, "reserved").is_in_danger());
+        assert!(!slot(Some(25), 100, "extended").is_in_danger());
+        assert!(slot(Some(24), 100, "extended").is_in_danger());
+        assert!(slot(None, -1, "unreserved").is_in_danger());
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// A file system of fixed size, in memory. Mounting needs root, directly or through sudo; without
 /// either the test fails, because nothing else makes a disk full.
-struct SmallDisk {
+pub struct SmallDisk {
     path: PathBuf,
 }
 
@@ -33,7 +33,7 @@ fn as_root(program: &str, arguments: &[&str]) {
 }
 
 impl SmallDisk {
-    fn mount(path: &Path, megabytes: usize) -> SmallDisk {
+    pub fn mount(path: &Path, megabytes: usize) -> SmallDisk {
         let size = format!("size={megabytes}m,mode=1777");
         as_root(
             "mount",
@@ -44,7 +44,7 @@ impl SmallDisk {
         }
     }
 
-    fn free(&self) -> u64 {
+    pub fn free(&self) -> u64 {
         let output = Command::new("df")
             .args(["-B1", "--output=avail", self.path.to_str().unwrap()])
             .output()

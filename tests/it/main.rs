@@ -11,6 +11,7 @@ mod approval;
 mod architecture;
 mod audit;
 mod bench;
+mod brake;
 mod canary;
 mod change;
 mod check_files;

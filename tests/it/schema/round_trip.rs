@@ -22,6 +22,7 @@ fn limits(sessions: usize) -> Limits {
         cores: sessions,
         memory_bytes: 1 << 30,
         origin: "a test".into(),
+        sessions_left: usize::MAX,
     };
     Limits::new(&capacity, None, &capacity.slots(None))
 }

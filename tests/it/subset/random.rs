@@ -315,6 +315,7 @@ async fn round(number: u64) {
         cores: 2,
         memory_bytes: 1 << 30,
         origin: String::new(),
+        sessions_left: usize::MAX,
     };
     let recipient = Recipient {
         server: &to,
