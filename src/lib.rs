@@ -25,6 +25,7 @@ pub mod build;
 pub mod capacity;
 pub mod config;
 pub mod dataset;
+pub mod doctor;
 pub mod encode;
 pub mod fetch;
 pub mod hooks;

@@ -30,6 +30,7 @@ pub const NAMES: &[&str] = &[
     "control.limits",
     "deadline.load",
     "deadline.move",
+    "doctor.collation",
     "drain.wait",
     "drop.empty",
     "drop.name",

@@ -175,6 +175,7 @@ async fn create_database(
             .with_context(|| format!("close `{}` to the public", build.name))?;
     }
     ledger.created(build, database.oid).await?;
+    ledger.record_server_version(build).await?;
     crashpoint::reached("build.after_revoke");
     let session = server.connect(&build.name, "stamp").await?;
     write_stamp(&session, build).await?;

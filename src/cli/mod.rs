@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod consumers;
 mod diff;
+mod doctor;
 mod guard;
 mod hold;
 mod infer;
@@ -117,6 +118,8 @@ enum Command {
     Subset(subset::Args),
     /// A connection URL for the alias
     Url(url::Args),
+    /// What is wrong with the server, the rights or the inputs, and what to do; changes nothing
+    Doctor(doctor::Args),
     /// Check the configuration, and with --files the raw files, without a server
     Check(check::Args),
     /// What may stand in the TOML files: a JSON Schema for editors, or a table of every key
@@ -240,6 +243,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Consumers(args) => consumers::exec(args, &desk).await,
             Command::Subset(args) => subset::exec(args, &desk).await,
             Command::Url(args) => url::exec(args, &desk).await,
+            Command::Doctor(args) => doctor::exec(args, &desk).await,
             Command::Check(args) => check::exec(args, &desk).await,
             Command::Guard(_)
             | Command::Infer(_)

@@ -16,6 +16,7 @@ mod findings;
 pub mod flips;
 pub mod profiles;
 pub mod report;
+mod server_version;
 pub mod supports;
 
 use crate::crashpoint;
@@ -38,7 +39,7 @@ const CONTROL_LOCK: Duration = Duration::from_secs(60);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -48,6 +49,7 @@ const STEPS: [&str; 9] = [
     include_str!("schema_delivery.sql"),
     include_str!("schema_consumers.sql"),
     include_str!("schema_audit.sql"),
+    include_str!("schema_server.sql"),
 ];
 
 /// Version of the tables after all steps.

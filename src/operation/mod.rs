@@ -4,6 +4,7 @@
 pub mod check;
 pub mod check_files;
 pub mod diff;
+pub mod doctor;
 pub mod guard;
 pub mod hints;
 pub mod infer;

@@ -84,7 +84,7 @@ pub(super) async fn gate(ledger: &Ledger, server: &Server, to: &Build) -> Result
 
 /// Standbys that the primary serves and nobody declared. A role without `pg_read_all_stats` sees
 /// their number and names, and not what they do.
-async fn undeclared(ledger: &Ledger, declared: &[Standby]) -> Result<Option<String>> {
+pub async fn undeclared(ledger: &Ledger, declared: &[Standby]) -> Result<Option<String>> {
     let rows = ledger
         .session
         .query(
@@ -113,6 +113,15 @@ async fn undeclared(ledger: &Ledger, declared: &[Standby]) -> Result<Option<Stri
             names.join(", ")
         )
     }))
+}
+
+/// Whether a standby has the live build, under its alias.
+///
+/// # Errors
+/// It does not, or does not answer.
+pub async fn has_live(ledger: &Ledger, standby: &Standby, alias: &str, live: &Build) -> Result<()> {
+    let wanted = Wanted::now(ledger, live, Some(alias)).await?;
+    has_replayed(standby, &wanted, ENDING).await.map(drop)
 }
 
 /// Waits until a standby has replayed what is wanted.

@@ -22,6 +22,7 @@ mod copy_format;
 mod deadline;
 mod demo;
 mod disk;
+mod doctor;
 mod encoders;
 mod external;
 mod fetch;

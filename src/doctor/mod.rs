@@ -1,0 +1,199 @@
+//! Looks at everything that a night needs, and changes nothing.
+//!
+//! In: a [`Visit`]: server, ledger, configuration. Out: [`Finding`]s, each with one line and what to do
+//! about it. A subject that cannot be looked at is a finding too: silence would pass for health.
+
+mod clock;
+mod disk;
+mod inputs;
+mod leftovers;
+mod replicas;
+mod rights;
+mod settings;
+mod versions;
+
+use crate::config::Config;
+use crate::dataset::Dataset;
+use crate::ledger::{Build, DatasetRow, Ledger, State};
+use crate::postgres::{Server, Session, explain_chain};
+use crate::rotate::Router;
+use anyhow::Result;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Ok,
+    /// Works, and somebody should change it.
+    Warning,
+    /// A night will fail of it, or data are in danger.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    pub subject: &'static str,
+    pub level: Level,
+    pub finding: String,
+    /// What to do; none where all is well.
+    pub todo: Option<String>,
+}
+
+/// What is looked at.
+pub struct Visit<'v> {
+    pub config: &'v Config,
+    pub server: &'v Server,
+    /// A session in the database that is always there.
+    pub session: &'v Session,
+    pub router: &'v Router,
+    /// None before the first run.
+    pub ledger: Option<&'v Ledger>,
+    pub datasets: &'v [Dataset],
+    /// The data directory of the embedded server.
+    pub data: Option<PathBuf>,
+}
+
+/// A dataset in the ledger.
+struct Known {
+    row: DatasetRow,
+    builds: Vec<Build>,
+}
+
+impl Known {
+    fn live(&self) -> Option<&Build> {
+        let live = |build: &&Build| Some(build.id) == self.row.live_build;
+        self.builds.iter().find(live)
+    }
+}
+
+/// Collects the findings of one subject.
+struct Notes {
+    subject: &'static str,
+    findings: Vec<Finding>,
+}
+
+impl Notes {
+    fn new(subject: &'static str) -> Notes {
+        Notes {
+            subject,
+            findings: Vec::new(),
+        }
+    }
+
+    fn ok(&mut self, finding: impl Into<String>) {
+        self.add(Level::Ok, finding.into(), None);
+    }
+
+    fn warn(&mut self, finding: impl Into<String>, todo: impl Into<String>) {
+        self.add(Level::Warning, finding.into(), Some(todo.into()));
+    }
+
+    fn problem(&mut self, finding: impl Into<String>, todo: impl Into<String>) {
+        self.add(Level::Problem, finding.into(), Some(todo.into()));
+    }
+
+    fn add(&mut self, level: Level, finding: String, todo: Option<String>) {
+        self.findings.push(Finding {
+            subject: self.subject,
+            level,
+            finding,
+            todo,
+        });
+    }
+
+    /// One line that all is well, if nothing was found.
+    fn or_ok(mut self, finding: &str) -> Notes {
+        if self.findings.is_empty() {
+            self.ok(finding);
+        }
+        self
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// Only when the ledger cannot be read.
+pub async fn examine(visit: &Visit<'_>) -> Result<Vec<Finding>> {
+    let mut known = Vec::new();
+    if let Some(ledger) = visit.ledger {
+        for name in ledger.datasets().await? {
+            known.push(Known {
+                row: ledger.dataset(&name).await?,
+                builds: ledger.builds(&name).await?,
+            });
+        }
+    }
+    let mut all = Vec::new();
+    take(&mut all, "rights", rights::look(visit, &known).await);
+    take(&mut all, "settings", settings::look(visit, &known).await);
+    take(&mut all, "disk", disk::look(visit, &known).await);
+    take(&mut all, "log", disk::look_at_log(visit, &known).await);
+    take(&mut all, "versions", versions::look(visit, &known).await);
+    take(&mut all, "replicas", replicas::look(visit, &known).await);
+    take(&mut all, "router", poolers(visit, &known).await);
+    take(&mut all, "leftovers", leftovers::look(visit, &known).await);
+    take(&mut all, "inputs", inputs::look(visit).await);
+    take(&mut all, "clock", clock::look(visit).await);
+    Ok(all)
+}
+
+fn take(all: &mut Vec<Finding>, subject: &'static str, notes: Result<Notes>) {
+    match notes {
+        Ok(notes) => all.extend(notes.findings),
+        Err(error) => all.push(Finding {
+            subject,
+            level: Level::Problem,
+            finding: format!("could not be looked at: {}", explain_chain(&error)),
+            todo: Some("see the message".into()),
+        }),
+    }
+}
+
+/// Where each alias leads, at every place that decides it: the server, the pointer, each pooler.
+async fn poolers(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
+    let mut notes = Notes::new("router");
+    let Some(ledger) = visit.ledger else {
+        return Ok(notes.or_ok("nothing was ever run"));
+    };
+    for known in known {
+        let Some(live) = known.live() else { continue };
+        let alias = &known.row.dataset;
+        let expected = visit.router.name_of_live(alias, live);
+        for seen in visit.router.observe(ledger, alias).await? {
+            let place = &seen.place;
+            match (seen.error, seen.database) {
+                (Some(why), _) => notes.problem(
+                    format!("where `{alias}` leads at {place} is not known: {why}"),
+                    "bring it back; until then no alias is moved",
+                ),
+                (None, Some(database)) if database == expected => {}
+                (None, database) => notes.problem(
+                    format!(
+                        "`{alias}` leads to `{}` at {place}, and `{expected}` is live",
+                        database.as_deref().unwrap_or("nothing")
+                    ),
+                    format!("`overnight run {alias}` puts it right, or says why not"),
+                ),
+            }
+        }
+    }
+    let way = format!(
+        "every alias leads to its live build ({})",
+        visit.router.word()
+    );
+    Ok(notes.or_ok(&way))
+}
+
+/// Databases of builds that should be there.
+fn present(known: &[Known]) -> Vec<u32> {
+    let gone = |build: &&Build| !matches!(build.state, State::Dropped | State::Failed);
+    let builds = known.iter().flat_map(|known| &known.builds);
+    builds
+        .filter(gone)
+        .filter_map(|build| build.database_oid)
+        .collect()
+}
