@@ -50,16 +50,17 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
                 );
             }
         }
-        if let Some(live) = known.live()
-            && there(live.database_oid).is_none_or(|database| database.1 != *dataset)
-        {
-            notes.problem(
-                format!(
-                    "the ledger says that `{}` is live, and it is not at `{dataset}`",
-                    live.name
-                ),
-                "somebody renamed, dropped or restored a database: put the names right",
-            );
+        if let Some(live) = known.live() {
+            let at = visit.router.name_of_live(dataset, live);
+            if there(live.database_oid).is_none_or(|database| database.1 != at) {
+                notes.problem(
+                    format!(
+                        "the ledger says that `{}` is live, and it is not at `{at}`",
+                        live.name
+                    ),
+                    "somebody renamed, dropped or restored a database: put the names right",
+                );
+            }
         }
         if known.row.held {
             notes.warn(

@@ -108,6 +108,8 @@ async fn look_at_reader(
     reader: &str,
     notes: &mut Notes,
 ) -> Result<()> {
+    let live = known.iter().find(|known| known.row.dataset == dataset);
+    let live = live.and_then(|known| known.live()?.database_oid);
     let row = visit
         .session
         .query_opt(
@@ -121,10 +123,10 @@ async fn look_at_reader(
                       where d.oid = any($4) and not r.rolsuper
                         and (d.datdba = r.oid or has_database_privilege(r.oid, d.oid, 'create')
                              or has_database_privilege(r.oid, d.oid, 'temporary'))),
-                    (select has_database_privilege(r.oid, d.oid, 'connect') from pg_database d where d.datname = $2),
+                    (select has_database_privilege(r.oid, d.oid, 'connect') from pg_database d where d.oid = $2),
                     pg_has_role(r.oid, 'member')
              from pg_roles r where rolname = $1",
-            &[&reader, &dataset, &FILES, &present(known)],
+            &[&reader, &live, &FILES, &present(known)],
         )
         .await
         .with_context(|| format!("ask for the rights of `{reader}`"))?;
