@@ -13,9 +13,9 @@ fn a_crash_of_the_server_in_the_middle_of_a_run_is_repaired_by_the_next_start() 
     let row = Row::begin(
         "server_crashes",
         "immediate stop of the server in the middle of a run: wrong alias, ledger unlike the catalog, or a human needed",
-        ["3 crashes: 0", "50 crashes: 0"],
+        ["2 crashes: 0", "50 crashes: 0"],
     );
-    let wanted = row.pick(3, 50);
+    let wanted = row.pick(2, 50);
     let mut rng = row.rng(0);
     // Not the server of the other tests, and one that writes to disk as a real one does.
     let cluster = private();
