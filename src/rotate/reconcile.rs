@@ -158,7 +158,7 @@ async fn repair_poolers(
                 done.push(line);
             }
             let shown = pooler.line(dataset).await?.map(|line| line.database);
-            if aliases.get(dataset).is_none() || shown.as_ref() == aliases.get(dataset) {
+            if !aliases.contains_key(dataset) || shown.as_ref() == aliases.get(dataset) {
                 return Ok(());
             }
             poolers.ready(ledger).await?;

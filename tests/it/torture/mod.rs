@@ -19,6 +19,7 @@ mod rollback;
 mod s3_faults;
 mod server_crashes;
 mod start_race;
+mod wal_volume;
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
