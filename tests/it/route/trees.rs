@@ -208,7 +208,7 @@ async fn what_is_not_certain_goes_through_the_parent() {
     let client = prepared().await;
     let text = || columns(&[("v", Type::Text)]);
     let int = || columns(&[("v", Type::Int4)]);
-    let icu = "select exists (select from pg_collation where collprovider = 'i')";
+    let icu = "select exists (select from pg_collation where collname = 'en-x-icu')";
     let icu = crate::support::database::value(&client, icu).await == "t";
     match icu {
         true => client
