@@ -20,6 +20,7 @@ pub struct SubsetFile {
     pub seed: String,
     /// Share of each table without a rule of its own.
     #[schemars(extend("x-default" = "1 when no table has a rule, else 0", "examples" = [0.5]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<f64>,
     /// How many rows that refer to a row come with it, where `references` says nothing else: a
     /// number for each row, `"all"` or `"none"`.

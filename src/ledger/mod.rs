@@ -48,8 +48,8 @@ const STEPS: [&str; 10] = [
     include_str!("schema_approval.sql"),
     include_str!("schema_delivery.sql"),
     include_str!("schema_consumers.sql"),
-    include_str!("schema_audit.sql"),
     include_str!("schema_server.sql"),
+    include_str!("schema_audit.sql"),
 ];
 
 /// Version of the tables after all steps.

@@ -176,7 +176,8 @@ mod tests {
     fn sketch(values: impl Iterator<Item = u64>) -> Sketch {
         let mut bits = vec!['0'; SKETCH_BITS];
         for value in values {
-            let hash = value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            let mixed = (value + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let hash = (mixed ^ (mixed >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33;
             bits[hash as usize % SKETCH_BITS] = '1';
         }
         Sketch::from_bits(&bits.iter().collect::<String>())
