@@ -2,6 +2,7 @@
 //! says about them.
 
 use crate::support::Project;
+use crate::support::cluster::LOADER;
 use crate::support::project::repository;
 use serde_json::Value;
 use std::fmt::Write;
@@ -235,6 +236,9 @@ fn the_example_dataset_is_the_same_in_both_formats() {
     project.write(&dataset, &text.replace("druginfo_reader", &project.reader));
     let from = repository().join("fixtures/night_1").display().to_string();
     project.env.push(("OVERNIGHT_FROM".into(), from));
+    // Its golden queries run as the reader.
+    let grant = format!("grant {} to {LOADER}", project.reader);
+    project.cluster().sql("postgres", &grant).unwrap();
     let (seen, [binary, text]) = same_in_both(&project, contents);
     assert!(seen.len() > 8, "{seen:?}");
     assert!(text < binary * 3 / 4, "{text} of {binary} bytes");

@@ -24,7 +24,8 @@ impl Drop for Home<'_> {
 #[test]
 fn the_readmes_project_of_your_own_works_as_it_is_written() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, after) = readme.split_once("```sh\n").unwrap();
+    let (_, own) = readme.split_once("## A project of your own\n").unwrap();
+    let (_, after) = own.split_once("```sh\n").unwrap();
     let (script, _) = after.split_once("```").unwrap();
 
     let folder = tempfile::Builder::new()
