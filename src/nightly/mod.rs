@@ -421,14 +421,11 @@ impl Run<'_> {
                 build::create(self.ledger, server, self.dataset, digest, locale).await?
             }
         };
-        let made = self.make(&build, goes_on, live, options, began);
-        match self.watched(&build, prober, made).await {
+        match self
+            .make(&build, goes_on, live, options, prober, began)
+            .await
+        {
             Ok(made) => Ok(made),
-            // The room is needed at once: not kept for the next run.
-            Err(error) if self.brake.gave_up() => {
-                self.abandon(&build, &error).await;
-                Err(error)
-            }
             Err(error) => {
                 self.keep_or_abandon(&build, &error).await;
                 Err(error)
@@ -465,9 +462,11 @@ impl Run<'_> {
         goes_on: bool,
         live: Option<&Build>,
         options: &Options,
+        prober: Option<&(Prober, String)>,
         began: Instant,
     ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
         let making = self.fill_and_verify(build, goes_on, options);
+        let making = self.watched(build, prober, making);
         let (passed, keeper, loads, taken_over) = self
             .bounded(making, live, options.deadline.as_ref())
             .await?;

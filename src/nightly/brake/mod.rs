@@ -20,6 +20,7 @@ use crate::ledger::Build;
 use crate::load::throttle::{Cause, Pause, Throttle};
 use crate::postgres::explain_chain;
 use crate::problem::Problem;
+use crate::room::OutOfRoom;
 use crate::rotate::probe::Prober;
 use crate::switch;
 use crate::units::Bytes;
@@ -54,12 +55,6 @@ impl Brake {
         self.latencies.report()
     }
 
-    /// Whether the run was given up, because the server needs the room.
-    pub fn gave_up(&self) -> bool {
-        let stopped = self.stopped.lock();
-        stopped.unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
     /// When and why the load waited.
     pub fn pauses(&self) -> Vec<Pause> {
         self.throttle.pauses()
@@ -81,7 +76,7 @@ impl Run<'_> {
         // Before the first byte: what is short already must not be found out by taking more.
         let (disk, server) = tokio::join!(self.look_at_disk(&folders), self.look_once(build));
         if let Some(problem) = disk.err().or(server) {
-            return Err(problem.into());
+            return Err(given_up(problem));
         }
         let watching = async {
             // Each returns only when it has given the run up.
@@ -98,10 +93,11 @@ impl Run<'_> {
             () = watching => Err(anyhow::anyhow!("the watch over the server ended")),
         };
         let stopped = self.brake.stopped.lock();
-        match stopped.unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(problem) => Err(problem.into()),
-            None => done,
-        }
+        let stopped = stopped.unwrap_or_else(PoisonError::into_inner).take();
+        let Some(problem) = stopped else { return done };
+        // A statement of ours may have been under way.
+        self.ledger.rollback().await;
+        Err(given_up(problem))
     }
 
     /// Gives the run up: its sessions end at once, since each could write on until it hears of it.
@@ -223,6 +219,11 @@ impl Run<'_> {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
+}
+
+/// What is given up is not kept for the next run: others need the room now.
+fn given_up(problem: Problem) -> anyhow::Error {
+    anyhow::Error::new(OutOfRoom(problem.to_string())).context(problem)
 }
 
 fn spent(reason: &str) -> Problem {
