@@ -95,8 +95,8 @@ impl NumberedFile {
             timeout: None,
             header: Vec::new(),
         };
-        file.header = file.header_lines()?;
         let (transaction, timeout) = file.directives()?;
+        file.header = file.header_lines()?;
         file.transaction = transaction;
         file.timeout = timeout;
         file.check_transaction_control()?;
