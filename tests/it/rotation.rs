@@ -342,7 +342,7 @@ fn a_move_that_another_process_has_overtaken_changes_nothing() {
         .sql(
             &project.control,
             "create function overtake() returns trigger language plpgsql as $$
-             begin update ledger.dataset set epoch = epoch + 1; return null; end $$;
+             begin update ledger.dataset set epoch = epoch + 1; update overnight.alias set epoch = epoch + 1; return null; end $$;
              create trigger overtake after insert on ledger.flip execute function overtake();
              grant update on ledger.dataset to overnight",
         )
