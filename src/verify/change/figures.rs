@@ -24,6 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Tables that are measured side by side.
 const SESSIONS: usize = 2;
 
+/// Larger tables are measured only where their source file asks for it: each column is hashed, and on
+/// two cores a million rows of ten columns take seconds.
+const MOST_ROWS: f64 = 10_000_000.0;
+
 /// Alarms that a message tells; the rest are counted.
 const SHOWN: usize = 8;
 
@@ -44,7 +48,9 @@ pub(super) async fn gates(candidate: &Candidate<'_>, earlier: &[Build]) -> Resul
     if !new && known.is_empty() {
         return Ok(gates);
     }
-    let mut now = measure_all(candidate, before).await?;
+    let (tables, large) = to_measure(candidate, &known).await?;
+    gates.extend(large);
+    let mut now = measure_all(candidate, tables, before).await?;
     let figures = match new {
         true => {
             crashpoint::reached("measure.before");
@@ -199,9 +205,38 @@ fn unknown_columns(dataset: &Dataset, figures: &Figures) -> Vec<Gate> {
     gates
 }
 
-async fn measure_all(candidate: &Candidate<'_>, before: &Figures) -> Result<Figures> {
+/// The tables to measure, and a gate that says so of each that is too large. A build that was measured
+/// before is measured again in the same tables.
+async fn to_measure(candidate: &Candidate<'_>, known: &Figures) -> Result<(Vec<Table>, Vec<Gate>)> {
     let mut tables = measure::tables(candidate.session).await?;
-    tables.retain(|table| level_of(candidate.dataset, &table.full()) != Level::Off);
+    let mut large = Vec::new();
+    tables.retain(|table| {
+        let name = table.full();
+        if level_of(candidate.dataset, &name) == Level::Off {
+            return false;
+        }
+        if !known.is_empty() {
+            return known.contains_key(&name);
+        }
+        let asked = source_of(candidate.dataset, &name).is_some_and(|s| s.expect.profile.is_some());
+        if table.rows <= MOST_ROWS || asked {
+            return true;
+        }
+        let finding = format!(
+            "not measured, about {} rows: `profile` under [expect] of its source file asks for it",
+            grouped(table.rows as u64)
+        );
+        large.push(Gate::new(format!("profile of {name}"), true, finding));
+        false
+    });
+    Ok((tables, large))
+}
+
+async fn measure_all(
+    candidate: &Candidate<'_>,
+    tables: Vec<Table>,
+    before: &Figures,
+) -> Result<Figures> {
     let measured = futures_util::stream::iter(tables)
         .map(|table| measure_one(candidate, table, before))
         .buffer_unordered(SESSIONS);

@@ -61,7 +61,7 @@ pub struct Table {
     pub name: String,
     columns: Vec<Column>,
     /// About how many, from the statistics.
-    rows: f64,
+    pub(super) rows: f64,
 }
 
 impl Table {
