@@ -350,7 +350,7 @@ fn a_database_unlike_the_ledger_stops_moves_until_somebody_takes_it() {
         )
         .unwrap();
     for sql in [
-        format!("revoke all on database restored from public"),
+        "revoke all on database restored from public".to_owned(),
         format!("grant connect on database restored to {}", project.reader),
         format!("drop database {second} with (force)"),
         format!("alter database restored rename to {second}"),

@@ -235,6 +235,8 @@ fn an_artifact_that_is_cut_changed_or_somebody_elses_is_refused_whole() {
             packed(&swapped),
             "its digests are not those",
         ),
+        ("with more rows than it has", more, "501 were chosen"),
+        ("with a key to elsewhere", elsewhere, "lead nowhere"),
         (
             "of another format",
             with_head(head.replacen("\"format\": 1", "\"format\": 2", 1)),
