@@ -135,13 +135,52 @@ async fn stranger(
     database: &Database,
 ) -> Result<Option<String>> {
     if !database.allow_connections {
-        allow_connections(ledger, &database.name, true).await?;
+        turn_for_look(ledger, build, &database.name, true).await?;
     }
     let looked = look_inside(server, build).await;
     if !database.allow_connections {
-        allow_connections(ledger, &database.name, false).await?;
+        turn_for_look(ledger, build, &database.name, false).await?;
     }
     looked
+}
+
+/// What the ledger calls the opening of a closed build for a look inside.
+const LOOKING: &str = "looking";
+
+/// Opens or closes a build for a look inside, with its record in one transaction: one that is found
+/// open later was opened by somebody who wants to keep it, or by a look that died.
+async fn turn_for_look(ledger: &Ledger, build: &Build, name: &str, open: bool) -> Result<()> {
+    let kind = if open { LOOKING } else { "looked" };
+    ledger.begin().await?;
+    let turned = async {
+        allow_connections(ledger, name, open).await?;
+        ledger
+            .event(&build.dataset, Some(build.id), kind, &build.name)
+            .await?;
+        ledger.commit().await
+    };
+    if let Err(error) = turned.await {
+        ledger.rollback().await;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Closes a build again that a look inside has left open; whether it had.
+pub async fn close_after_look(ledger: &Ledger, build: &Build, database: &Database) -> Result<bool> {
+    let last = ledger
+        .session
+        .query_opt(
+            "select kind from ledger.event where build = $1 order by id desc limit 1",
+            &[&build.id],
+        )
+        .await
+        .context("read the last event of a build")?;
+    let left = last.is_some_and(|row| row.get::<_, String>(0) == LOOKING);
+    if left {
+        turn_for_look(ledger, build, &database.name, false).await?;
+    }
+    Ok(left)
 }
 
 async fn look_inside(server: &Server, build: &Build) -> Result<Option<String>> {

@@ -9,7 +9,9 @@ mod stamp;
 pub mod unfinished;
 mod vacuum;
 
-pub use drop::{Fate, Inside, drop_database, fail_and_sweep, not_ours, strange_inside, sweep};
+pub use drop::{
+    Fate, Inside, close_after_look, drop_database, fail_and_sweep, not_ours, strange_inside, sweep,
+};
 pub use stamp::{finish_stamp, grant_readers, write_stamp};
 pub use vacuum::{TableToVacuum, add_vacuum, freeze_the_rest, tables};
 

@@ -9,7 +9,9 @@
 
 pub mod decide;
 
-use crate::build::{Database, Fate, allow_connections, drop_database, find_database_by_oid};
+use crate::build::{
+    Database, Fate, allow_connections, close_after_look, drop_database, find_database_by_oid,
+};
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, find_error, quote_ident, sqlstate};
@@ -48,7 +50,15 @@ pub async fn retire(
         }
     }
     for build in ledger.builds(dataset).await? {
-        let database = database_of(ledger, &build).await?;
+        let mut database = database_of(ledger, &build).await?;
+        if let Some(open) = database.as_mut().filter(|database| {
+            build.state == State::Tombstone
+                && database.allow_connections
+                && database.connection_limit != -2
+        }) && close_after_look(ledger, &build, open).await?
+        {
+            open.allow_connections = false;
+        }
         match decide::end(&build, &row, database.as_ref(), grace) {
             End::Stays => {}
             End::TakenBack => {

@@ -11,8 +11,8 @@ use super::router::{Router, Way};
 use super::{drain, pointer, record};
 use crate::build::unfinished::{Unfinished, look};
 use crate::build::{
-    Fate, allow_connections, end_sessions, fail_and_sweep, find_database, find_database_by_oid,
-    sweep,
+    Fate, allow_connections, close_after_look, end_sessions, fail_and_sweep, find_database,
+    find_database_by_oid, sweep,
 };
 use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, State};
@@ -340,6 +340,16 @@ async fn repair_build(
             Some(_) => {}
             None => lost(ledger, build, done).await?,
         },
+        State::Tombstone
+            if let Some(database) = database.as_ref().filter(|database| {
+                database.allow_connections && database.connection_limit != -2
+            }) && close_after_look(ledger, build, database).await? =>
+        {
+            done.push(format!(
+                "`{}` was open since a look inside that ended early, and was closed",
+                build.name
+            ));
+        }
         State::Published | State::Tombstone if database.is_none() => {
             lost(ledger, build, done).await?
         }
