@@ -71,6 +71,7 @@ pub const NAMES: &[&str] = &[
     "hook.after_delivery",
     "retire.before_tombstone",
     "retire.after_tombstone",
+    "retire.in_look",
     "retire.before_drop",
     "retire.after_drop",
     "sweep.before_drop",

@@ -136,6 +136,7 @@ async fn stranger(
 ) -> Result<Option<String>> {
     if !database.allow_connections {
         turn_for_look(ledger, build, &database.name, true).await?;
+        crashpoint::reached("retire.in_look");
     }
     let looked = look_inside(server, build).await;
     if !database.allow_connections {
