@@ -191,7 +191,7 @@ pub struct Settings {
     )]
     #[schemars(extend("default" = "10m", "examples" = ["30m"]))]
     pub stall_limit: Option<String>,
-    /// Standbys that no [[replica]] declares: refuse a move while there are any, or ignore them
+    /// Standbys that no `[[replica]]` declares: refuse a move while there are any, or ignore them
     #[arg(
         long,
         global = true,

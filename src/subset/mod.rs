@@ -2,7 +2,7 @@
 //!
 //! In: a build and the rules of its dataset. Out: a database, or an artifact from which one is made.
 //! The order is: [`catalog`] reads tables and references, [`rules`] are held against it, [`closure`]
-//! chooses rows in the server and says why ([`plan`]), [`export`] copies them out, masked ([`mask`]),
+//! chooses rows in the server and says why ([`plan`]), `export` copies them out, masked (`mask`),
 //! into a database ([`recipient`]) or an [`artifact`], and [`place`] puts the database under its name.
 //!
 //! Under one snapshot throughout; the build is never written to. What is chosen is decided by hashes of

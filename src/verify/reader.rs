@@ -2,7 +2,7 @@
 //!
 //! In: who may look ([`Prober`]). Out: a session in which that role's rights count. First our own
 //! session becomes the reader; where we may not, the login of `probe` connects, and a build that is not
-//! published lets that one role in until [`Reader::close`]. Neither is an error: asking with the owner's
+//! published lets that one role in until `Reader::close`. Neither is an error: asking with the owner's
 //! rights would prove nothing.
 
 use crate::dataset::Dataset;

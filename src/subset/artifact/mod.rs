@@ -1,6 +1,6 @@
 //! A subset as one file: `tar` in `zstd`, the same bytes for the same subset.
 //!
-//! Written: `subset.json` ([`Head`]), then for each table its rows as binary COPY, cut into members
+//! Written: `subset.json` (`Head`), then for each table its rows as binary COPY, cut into members
 //! `data/TABLE/BLOCK`, then `end.json` with the SHA-256 of everything before. Members carry no time and no
 //! owner. Read: from front to back, in blocks; an artifact without its end, or with another digest, is
 //! refused before anybody can see what was restored. No member's name is ever used as a path.

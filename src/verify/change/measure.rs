@@ -2,7 +2,7 @@
 //!
 //! In: a session on a finished, analyzed build. Out: a [`TableProfile`] for each table: exact counts,
 //! digests that do not depend on the order of rows, and what the statistics say. A table of more than
-//! [`COLUMNS_AT_ONCE`] columns is read once for each so many. Digests rely on the server's own
+//! `COLUMNS_AT_ONCE` columns is read once for each so many. Digests rely on the server's own
 //! hash functions: they are compared only on servers of one major version.
 
 use super::compare::FEW_ROWS;
