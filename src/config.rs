@@ -5,6 +5,7 @@
 //! `OVERNIGHT_*` variable, then `overnight.toml`, then the default. A secret is never taken from
 //! a flag, because every user of the machine can read a process's arguments.
 
+pub mod groups;
 mod router;
 pub mod watch;
 
@@ -19,6 +20,7 @@ use crate::units::{Bytes, Span};
 use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -270,6 +272,10 @@ pub struct Settings {
     #[arg(skip)]
     #[schemars(extend("x-default" = "nobody", "examples" = [[{ "name": "pager", "on": ["failed"], "url": "env:PAGER_URL" }]]))]
     pub hook: Option<Vec<HookFile>>,
+    /// Datasets whose aliases move together or not at all: the group's name, and its members
+    #[arg(skip)]
+    #[schemars(extend("x-default" = "none", "examples" = [{ "plans": ["planinfo", "druginfo"] }]))]
+    pub groups: Option<BTreeMap<String, Vec<String>>>,
 }
 
 macro_rules! or_else {
@@ -320,6 +326,7 @@ impl Settings {
             home,
             postgres_bin,
             hook,
+            groups,
         )
     }
 }
@@ -357,6 +364,8 @@ pub struct Config {
     pub postgres_bin: Option<PathBuf>,
     /// Who is told what has happened.
     pub hooks: Vec<Hook>,
+    /// Datasets that move together.
+    pub groups: groups::Groups,
 }
 
 /// How the load uses this machine and the server.
@@ -499,6 +508,7 @@ impl Config {
         let watching =
             watch::Watching::read(settings.brake, live_latency, settings.spare_connections)?;
         Ok(Config {
+            groups: groups::Groups::read(settings.groups, &project)?,
             hooks: hooks::resolve(settings.hook.unwrap_or_default(), &project, env)?,
             project,
             target,

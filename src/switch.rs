@@ -47,6 +47,7 @@ pub const NAMES: &[&str] = &[
     "flip.consumers",
     "flip.direct_look",
     "flip.epoch",
+    "flip.group",
     "flip.held_meanwhile",
     "flip.hold",
     "flip.live_already",

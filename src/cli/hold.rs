@@ -1,12 +1,14 @@
 //! `overnight hold` and `overnight release`.
 
 use super::{Desk, output};
+use crate::dataset::Dataset;
 use crate::operation::moves;
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Debug, clap::Args)]
 pub struct HoldArgs {
+    /// A dataset, or a group: all of its members
     dataset: String,
     /// Why; shown to whoever is stopped by it
     #[arg(long, default_value = "held by hand", value_name = "TEXT")]
@@ -15,37 +17,65 @@ pub struct HoldArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ReleaseArgs {
+    /// A dataset, or a group: all of its members
     dataset: String,
 }
 
 pub async fn hold(args: &HoldArgs, desk: &Desk) -> Result<u8> {
-    let dataset = desk.dataset(&args.dataset)?;
+    let datasets = named(&args.dataset, desk)?;
     let place = desk.workplace().await?;
-    moves::hold(&place, &dataset, &args.reason).await?;
-    if desk.json {
-        output::json(&json!({"dataset": dataset.name, "held": true, "reason": args.reason}))?;
-    } else {
-        output::line(&format!(
-            "{0}: held; `overnight release {0}` lifts it",
-            dataset.name
-        ))?;
+    let mut told = Vec::new();
+    for dataset in &datasets {
+        let name = &dataset.name;
+        moves::hold(&place, dataset, &args.reason).await?;
+        told.push(json!({"dataset": name, "held": true, "reason": args.reason}));
+        if !desk.json {
+            output::line(&format!(
+                "{name}: held; `overnight release {}` lifts it",
+                args.dataset
+            ))?;
+        }
     }
-    Ok(0)
+    all_told(told, &args.dataset, desk)
 }
 
 pub async fn release(args: &ReleaseArgs, desk: &Desk) -> Result<u8> {
-    let dataset = desk.dataset(&args.dataset)?;
+    let datasets = named(&args.dataset, desk)?;
     let place = desk.workplace().await?;
-    let was_held = moves::release(&place, &dataset).await?;
+    let mut told = Vec::new();
+    for dataset in &datasets {
+        let name = &dataset.name;
+        let was_held = moves::release(&place, dataset).await?;
+        told.push(json!({"dataset": name, "held": false, "was_held": was_held}));
+        if desk.json {
+            continue;
+        }
+        match was_held {
+            true => output::line(&format!(
+                "{name}: released; the next run publishes again, and `overnight rotate {}` publishes a build that waits",
+                args.dataset
+            ))?,
+            false => output::line(&format!("{name}: there was no hold"))?,
+        }
+    }
+    all_told(told, &args.dataset, desk)
+}
+
+/// One dataset, or all members of a group.
+fn named(typed: &str, desk: &Desk) -> Result<Vec<Dataset>> {
+    match desk.config.groups.named(typed) {
+        Some(group) => desk.members(group),
+        None => Ok(vec![desk.dataset(typed)?]),
+    }
+}
+
+fn all_told(told: Vec<Value>, typed: &str, desk: &Desk) -> Result<u8> {
     if desk.json {
-        output::json(&json!({"dataset": dataset.name, "held": false, "was_held": was_held}))?;
-    } else if was_held {
-        output::line(&format!(
-            "{0}: released; the next run publishes again, and `overnight rotate {0}` publishes a build that waits",
-            dataset.name
-        ))?;
-    } else {
-        output::line(&format!("{}: there was no hold", dataset.name))?;
+        let is_group = desk.config.groups.named(typed).is_some();
+        match told.as_slice() {
+            [one] if !is_group => output::json(one)?,
+            all => output::json(&json!({"group": typed, "datasets": all}))?,
+        }
     }
     Ok(0)
 }

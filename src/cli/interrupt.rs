@@ -46,10 +46,10 @@ impl Signals {
     }
 }
 
-/// Runs work on a dataset until it is done or a signal comes.
+/// Runs work on datasets until it is done or a signal comes.
 pub async fn guarded<T>(
     place: &Workplace,
-    dataset: &Dataset,
+    datasets: &[Dataset],
     work: impl Future<Output = Result<T>>,
 ) -> Result<Ended<T>> {
     let mut signals = Signals::listen()?;
@@ -57,13 +57,23 @@ pub async fn guarded<T>(
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return done.map(Ended::Done),
-            number = stop(&mut signals, dataset) => number,
+            number = stop(&mut signals, datasets) => number,
         }
     };
-    let repair = tokio::time::timeout(CLEAN_UP_LIMIT, place.clean_up(dataset));
+    let repair = tokio::time::timeout(CLEAN_UP_LIMIT, clean_up(place, datasets));
     let outcome = tokio::select! {
-        repaired = repair => match repaired {
-            Ok(Ok(left)) => format!(
+        repaired = repair => repaired.unwrap_or_else(|_| "the next start sweeps what was begun".into()),
+        _ = signals.next() => "at once; the next start sweeps what was begun".into(),
+    };
+    super::output::message(&format!("stopped: {outcome}"));
+    Ok(Ended::Stopped(128 + stopped))
+}
+
+async fn clean_up(place: &Workplace, datasets: &[Dataset]) -> String {
+    let mut words = Vec::new();
+    for dataset in datasets {
+        words.push(match place.clean_up(dataset).await {
+            Ok(left) => format!(
                 "{}; {}",
                 left.kept.map_or_else(
                     || "what was begun is swept".into(),
@@ -73,13 +83,10 @@ pub async fn guarded<T>(
                 ),
                 left.live.map_or_else(|| "nothing is live".into(), |live| format!("`{live}` is live"))
             ),
-            Ok(Err(error)) => format!("the next start sweeps what was begun ({})", explain_chain(&error)),
-            Err(_) => "the next start sweeps what was begun".into(),
-        },
-        _ = signals.next() => "at once; the next start sweeps what was begun".into(),
-    };
-    super::output::message(&format!("stopped: {outcome}"));
-    Ok(Ended::Stopped(128 + stopped))
+            Err(error) => format!("the next start sweeps what was begun ({})", explain_chain(&error)),
+        });
+    }
+    words.join("; ")
 }
 
 /// Waits for what may be left undone, until it is done or a signal comes.
@@ -120,9 +127,10 @@ pub async fn stoppable<T>(
 
 /// Waits for a signal, and then for a move of the alias that is under way: it is short and is
 /// not cut in two, unless a second signal or its time limit says so.
-async fn stop(signals: &mut Signals, dataset: &Dataset) -> u8 {
+async fn stop(signals: &mut Signals, datasets: &[Dataset]) -> u8 {
     let number = signals.next().await;
-    super::output::message(&format!("stopping `{}`", dataset.name));
+    let names: Vec<&str> = datasets.iter().map(|set| set.name.as_str()).collect();
+    super::output::message(&format!("stopping `{}`", names.join("`, `")));
     tokio::select! {
         moved = tokio::time::timeout(MOVE_LIMIT, MOVING.lock()) => drop(moved),
         _ = signals.next() => {}

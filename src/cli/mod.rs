@@ -25,6 +25,7 @@ mod report;
 mod retire;
 mod rotate;
 mod run;
+mod run_group;
 mod schema;
 mod screen;
 mod server;
@@ -33,6 +34,7 @@ mod subset;
 mod url;
 mod verify;
 
+use crate::config::groups::Group;
 use crate::config::{Config, Settings};
 use crate::dataset::Dataset;
 use crate::operation::Workplace;
@@ -145,6 +147,12 @@ struct Desk {
 impl Desk {
     fn dataset(&self, name: &str) -> Result<Dataset> {
         Dataset::read(&self.config.project, name)
+    }
+
+    /// The members of a group, in the order in which they are locked.
+    fn members(&self, group: &Group) -> Result<Vec<Dataset>> {
+        let members = group.members.iter();
+        members.map(|member| self.dataset(member)).collect()
     }
 
     async fn workplace(&self) -> Result<Workplace> {

@@ -19,7 +19,12 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let place = desk.workplace().await?;
     let progress = Arc::new(Progress::default());
     let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
-    let ended = guarded(&place, &dataset, plan(&place, &dataset, &progress, &env)).await;
+    let ended = guarded(
+        &place,
+        std::slice::from_ref(&dataset),
+        plan(&place, &dataset, &progress, &env),
+    )
+    .await;
     drop(watch);
     match ended? {
         Ended::Stopped(code) => Ok(code),

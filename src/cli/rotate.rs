@@ -3,13 +3,17 @@
 use super::accept::Accept;
 use super::interrupt::{Ended, guarded, until_signal};
 use super::{Desk, env, output};
-use crate::dataset::Dataset;
+use crate::config::groups::Group;
 use crate::operation::moves::{self, Moved};
-use crate::operation::{Workplace, told};
-use anyhow::Result;
+use crate::operation::{Workplace, groups, told};
+use crate::problem::Problem;
+use anyhow::{Result, bail};
+use serde_json::json;
+use std::future::Future;
 
 #[derive(Debug, clap::Args)]
 pub struct RotateArgs {
+    /// A dataset, or a group: all of its members with a build that waits
     dataset: String,
     /// Default: the newest verified build
     build: Option<String>,
@@ -22,6 +26,7 @@ pub struct RotateArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct RollbackArgs {
+    /// A dataset, or a group: all that its last move has moved
     dataset: String,
     /// Default: the one before the live build
     #[arg(long, value_name = "BUILD")]
@@ -34,60 +39,102 @@ pub struct RollbackArgs {
 }
 
 pub async fn rotate(args: &RotateArgs, desk: &Desk) -> Result<u8> {
+    let overrides = args.accept.overrides(args.reason.as_deref())?;
+    if let Some(group) = desk.config.groups.named(&args.dataset) {
+        refuse_build(group, args.build.as_deref())?;
+        let datasets = desk.members(group)?;
+        let place = desk.workplace().await?;
+        let work = groups::rotate(&place, group, &datasets, &overrides, &env);
+        let ended = guarded(&place, &datasets, work).await?;
+        return tell(&place, &args.dataset, ended, desk).await;
+    }
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let overrides = args.accept.overrides(args.reason.as_deref())?;
     let work = moves::rotate(&place, &dataset, args.build.as_deref(), &overrides, &env);
-    let ended = guarded(&place, &dataset, work).await?;
-    tell(&place, &dataset, ended, desk).await
+    let ended = guarded(&place, std::slice::from_ref(&dataset), one(work)).await?;
+    tell(&place, &dataset.name, ended, desk).await
 }
 
 pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
+    let overrides = args.accept.overrides(Some(&args.reason))?;
+    if let Some(group) = desk.config.groups.named(&args.dataset) {
+        refuse_build(group, args.to.as_deref())?;
+        let datasets = desk.members(group)?;
+        let place = desk.workplace().await?;
+        let reason = &args.reason;
+        let work = groups::rollback(&place, group, &datasets, reason, &overrides, &env);
+        let ended = guarded(&place, &datasets, work).await?;
+        return tell(&place, &args.dataset, ended, desk).await;
+    }
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let overrides = args.accept.overrides(Some(&args.reason))?;
     let to = args.to.as_deref();
     let work = moves::rollback(&place, &dataset, to, &args.reason, &overrides, &env);
-    let ended = guarded(&place, &dataset, work).await?;
-    tell(&place, &dataset, ended, desk).await
+    let ended = guarded(&place, std::slice::from_ref(&dataset), one(work)).await?;
+    tell(&place, &dataset.name, ended, desk).await
 }
 
-/// Says first where the alias is, and then tells the hooks, who may be slow.
-async fn tell(
-    place: &Workplace,
-    dataset: &Dataset,
-    ended: Ended<Moved>,
-    desk: &Desk,
-) -> Result<u8> {
-    let done = matches!(ended, Ended::Done(_));
-    let code = report(ended, desk)?;
-    if done {
-        until_signal(told::after_move(place, &dataset.name)).await?;
+/// A build is one dataset's.
+fn refuse_build(group: &Group, build: Option<&str>) -> Result<()> {
+    match build {
+        None => Ok(()),
+        Some(build) => bail!(
+            Problem::usage(format!(
+                "`{}` is a group, and `{build}` would be a build of one dataset",
+                group.name
+            ))
+            .hint("leave the build out: a group moves as a whole")
+        ),
     }
-    Ok(code)
 }
 
-fn report(ended: Ended<Moved>, desk: &Desk) -> Result<u8> {
+async fn one(work: impl Future<Output = Result<Moved>>) -> Result<Vec<Moved>> {
+    Ok(vec![work.await?])
+}
+
+/// Says first where the aliases are, and then tells the hooks, who may be slow.
+async fn tell(place: &Workplace, typed: &str, ended: Ended<Vec<Moved>>, desk: &Desk) -> Result<u8> {
     let moved = match ended {
         Ended::Stopped(code) => return Ok(code),
         Ended::Done(moved) => moved,
     };
-    if desk.json {
-        output::json(&moved)?;
-        return Ok(0);
+    let is_group = desk.config.groups.named(typed).is_some();
+    match moved.as_slice() {
+        [one] if desk.json && !is_group => output::json(one)?,
+        all if desk.json => output::json(&json!({"group": typed, "datasets": all}))?,
+        all => {
+            for one in all {
+                report(one)?;
+            }
+            held(typed, all)?;
+        }
     }
+    for one in &moved {
+        until_signal(told::after_move(place, &one.dataset)).await?;
+    }
+    Ok(0)
+}
+
+fn report(moved: &Moved) -> Result<()> {
     let before = moved
         .before
+        .as_ref()
         .map_or_else(String::new, |name| format!(", before it `{name}`"));
     output::line(&format!(
         "{}: `{}` is live{before}",
         moved.dataset, moved.live
-    ))?;
-    if moved.held {
-        output::line(&format!(
-            "the alias is held: runs go on building, `overnight release {}` lets them publish again",
-            moved.dataset
-        ))?;
+    ))
+}
+
+fn held(typed: &str, moved: &[Moved]) -> Result<()> {
+    if !moved.iter().any(|one| one.held) {
+        return Ok(());
     }
-    Ok(0)
+    let is = match moved.len() {
+        1 => "alias is",
+        _ => "aliases are",
+    };
+    output::line(&format!(
+        "the {is} held: runs go on building, `overnight release {typed}` lets them publish again"
+    ))
 }

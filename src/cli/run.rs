@@ -4,8 +4,7 @@ use super::accept::Accept;
 use super::interrupt::{Ended, guarded, until_signal};
 use super::reject_file::RejectFile;
 use super::screen::Watch;
-use super::{Desk, env, output, worse};
-use crate::dataset::Dataset;
+use super::{Desk, env, output, run_group, worse};
 use crate::deadline::{Deadline, local_zone};
 use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report, Resume};
@@ -22,7 +21,7 @@ use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Datasets, one after the other
+    /// Datasets and groups, one after the other
     #[arg(required = true)]
     datasets: Vec<String>,
     /// Build even when the inputs are those of the live build
@@ -59,11 +58,13 @@ pub struct Args {
 /// Runs each dataset. One that fails does not keep the next from running; the exit status is the
 /// worst one.
 pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
-    let datasets: Vec<Dataset> = args
-        .datasets
-        .iter()
-        .map(|name| desk.dataset(name))
-        .collect::<Result<_>>()?;
+    let mut units = Vec::new();
+    for unit in desk.config.groups.units(&args.datasets)? {
+        units.push(match unit.group() {
+            Some(group) => (unit, desk.members(group)?),
+            None => (unit, vec![desk.dataset(unit.name())?]),
+        });
+    }
     let options = Options {
         force: args.force,
         no_rotate: args.no_rotate,
@@ -84,7 +85,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let place = match desk.workplace().await {
         Ok(place) => place,
         Err(error) => {
-            for dataset in &datasets {
+            for dataset in units.iter().flat_map(|(_, datasets)| datasets) {
                 until_signal(told::before_run(&desk.config, &dataset.name, &error)).await?;
             }
             return Err(error);
@@ -93,17 +94,41 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let progress = Arc::new(Progress::default());
     let mut worst = None;
     let mut results = Vec::new();
-    for dataset in &datasets {
+    for (unit, datasets) in &units {
+        let [dataset] = datasets.as_slice() else {
+            let group = run_group::Together {
+                place: &place,
+                unit: *unit,
+                datasets,
+                options: &options,
+                progress: &progress,
+            };
+            let work = group.run(args.timings, quiet, desk, &mut rejects);
+            let ended = Box::pin(work).await?;
+            if let Some(code) = ended.stopped {
+                return Ok(code);
+            }
+            results.extend(ended.results);
+            worst = ended
+                .worst
+                .map_or(worst, |status| Some(worse(worst, status)));
+            continue;
+        };
         let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
         let work = nightly::run(&place, dataset, &options, &progress, &env);
-        let ended = guarded(&place, dataset, work).await;
+        let ended = guarded(&place, datasets, work).await;
         drop(watch);
         match ended {
             Ok(Ended::Done(outcome)) => {
                 rejects.write(outcome_rejects(&outcome))?;
                 results.push(merge(&dataset.name, &outcome)?);
                 if !desk.json {
-                    output::line(&describe(&dataset.name, &outcome, args.timings))?;
+                    output::line(&describe(
+                        &dataset.name,
+                        unit.name(),
+                        &outcome,
+                        args.timings,
+                    ))?;
                 }
                 until_signal(told::after_run(&place, &dataset.name, Ok(&outcome))).await?;
             }
@@ -113,15 +138,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
             }
             Err(error) => {
                 let status = status_of(&error);
-                if let Some(over) = error
-                    .chain()
-                    .find_map(|cause| cause.downcast_ref::<RejectsOverBudget>())
-                {
-                    rejects.write(over.rejects.iter())?;
-                }
-                let text = explain_chain(&error);
-                output::error(&format!("run `{}`: {text}", dataset.name), hint_of(&error));
-                results.push(json!({"dataset": dataset.name, "outcome": "failed", "status": status as u8, "error": text}));
+                results.push(failed(&dataset.name, &error, &mut rejects)?);
                 worst = Some(worse(worst, status));
                 until_signal(told::after_run(&place, &dataset.name, Err(&error))).await?;
             }
@@ -134,7 +151,30 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     Ok(worst.map_or(0, |status: Status| status as u8))
 }
 
-fn outcome_rejects(outcome: &Outcome) -> impl Iterator<Item = &PlacedReject> {
+/// Prints why a dataset has failed, keeps its rejects, and gives its place in the JSON.
+pub(super) fn failed(
+    dataset: &str,
+    error: &anyhow::Error,
+    rejects: &mut RejectFile,
+) -> Result<Value> {
+    if let Some(over) = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<RejectsOverBudget>())
+    {
+        rejects.write(over.rejects.iter())?;
+    }
+    let text = explain_chain(error);
+    output::error(&format!("run `{dataset}`: {text}"), hint_of(error));
+    Ok(as_json(dataset, error))
+}
+
+/// A dataset that has come to nothing.
+pub(super) fn as_json(dataset: &str, error: &anyhow::Error) -> Value {
+    let status = status_of(error) as u8;
+    json!({"dataset": dataset, "outcome": "failed", "status": status, "error": explain_chain(error)})
+}
+
+pub(super) fn outcome_rejects(outcome: &Outcome) -> impl Iterator<Item = &PlacedReject> {
     let tables = match outcome {
         Outcome::Unchanged { .. } => [].iter(),
         Outcome::Published(report) | Outcome::Verified(report) => report.tables.iter(),
@@ -142,7 +182,7 @@ fn outcome_rejects(outcome: &Outcome) -> impl Iterator<Item = &PlacedReject> {
     tables.flat_map(|table| &table.rejects)
 }
 
-fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
+pub(super) fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
     let mut value = serde_json::to_value(outcome).context("write JSON")?;
     if let Some(object) = value.as_object_mut() {
         object.insert("dataset".into(), dataset.into());
@@ -150,7 +190,8 @@ fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
     Ok(value)
 }
 
-fn describe(dataset: &str, outcome: &Outcome, timings: bool) -> String {
+/// An outcome in words; `unit` is what to type to move it.
+pub(super) fn describe(dataset: &str, unit: &str, outcome: &Outcome, timings: bool) -> String {
     match outcome {
         Outcome::Unchanged { live } => {
             format!(
@@ -171,9 +212,9 @@ fn describe(dataset: &str, outcome: &Outcome, timings: bool) -> String {
         Outcome::Verified(report) => {
             let publishes = match &report.approve_until {
                 Some(until) => format!(
-                    "verified and sealed, and waits for approval; `overnight rotate {dataset}` approves and publishes it, until {until}"
+                    "verified and sealed, and waits for approval; `overnight rotate {unit}` approves and publishes it, until {until}"
                 ),
-                None => format!("verified and sealed; `overnight rotate {dataset}` publishes it"),
+                None => format!("verified and sealed; `overnight rotate {unit}` publishes it"),
             };
             format!(
                 "{dataset}: `{}` is {publishes}\n{}",

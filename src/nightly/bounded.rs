@@ -126,16 +126,21 @@ pub(super) fn flip(settings: FlipSettings, deadline: Option<&Deadline>) -> FlipS
     }
 }
 
-/// Moves the alias, unless the deadline is over.
+/// Moves the aliases of `name`, unless the deadline is over.
 pub(super) async fn moved(
     work: impl Future<Output = Result<()>>,
-    build: &Build,
+    builds: &[&str],
+    name: &str,
     deadline: Option<&Deadline>,
 ) -> Result<()> {
     if let Some(deadline) = deadline.filter(|_| switch::on("deadline.move")) {
+        let (are, it) = match builds {
+            [_] => ("is verified and waits", "it"),
+            _ => ("are verified and wait", "them"),
+        };
         let hint = format!(
-            "`{}` is verified and waits: `overnight rotate {}` publishes it, and so does the next run of the same inputs",
-            build.name, build.dataset
+            "`{}` {are}: `overnight rotate {name}` publishes {it}, and so does the next run of the same inputs",
+            builds.join("`, `"),
         );
         deadline.check("before the alias was moved", &hint)?;
     }

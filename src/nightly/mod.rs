@@ -12,20 +12,20 @@ pub mod brake;
 mod fill;
 mod prepare;
 mod resume;
+pub mod together;
 
 pub use prepare::Prepared;
 pub use resume::{Resume, TakenOver};
 
 use crate::build;
 use crate::capacity::Capacity;
-use crate::config::Env;
+use crate::config::{Env, LoadSettings};
 use crate::crashpoint;
 use crate::dataset::{Dataset, hex};
 use crate::deadline::Deadline;
 use crate::fetch::Location;
 use crate::gate::Overrides;
-use crate::ledger::flips::Kind;
-use crate::ledger::{Build, Ledger, Lock, State};
+use crate::ledger::{Build, Ledger, State};
 use crate::load::TableLoad;
 use crate::load::throttle::Pause;
 use crate::load::timing::{LoadUse, bottleneck};
@@ -35,9 +35,9 @@ use crate::postgres::Session;
 use crate::postgres::error as pg_error;
 use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
-use crate::retire::{Retired, retire};
+use crate::retire::Retired;
 use crate::rotate::probe::Prober;
-use crate::rotate::{Move, consumers, refuse_stranger};
+use crate::rotate::{consumers, refuse_stranger};
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
@@ -106,9 +106,6 @@ pub struct Report {
     /// What an earlier run had loaded and this one kept.
     pub taken_over: Option<TakenOver>,
 }
-/// What to do about a deadline that is over before anything was made.
-const KEPT_NOTHING: &str = "nothing was begun; run again with a later deadline, or with none";
-
 /// One digest over everything that decides what a build will hold.
 pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -144,24 +141,48 @@ pub async fn run(
     progress: &Progress,
     env: Env<'_>,
 ) -> Result<Outcome> {
-    let began = Instant::now();
-    progress.begin(&dataset.name);
-    progress.stage("plan");
-    if let Some(deadline) = &options.deadline {
-        tracing::info!("{}: {deadline}", dataset.name);
-        deadline.check("before the run began", KEPT_NOTHING)?;
+    let unit = place.config.groups.unit(&dataset.name);
+    let alone = std::slice::from_ref(dataset);
+    let night = together::run(place, unit, alone, options, progress, env);
+    let mut night = Box::pin(night).await?;
+    match (night.not_moved, night.outcomes.pop()) {
+        (None, Some(outcome)) => outcome,
+        (Some(error), _) => Err(error),
+        (None, None) => bail!("the run has no outcome"),
     }
-    let files = SqlFiles::read(&dataset.sql)?;
-    let ledger = place
-        .for_build(dataset, &format!("run {}", dataset.name))
-        .await?;
+}
+
+/// What the stages before the move give.
+enum Made {
+    /// The live build, of this name, was made from exactly these inputs.
+    Unchanged(String),
+    Build(Box<Built>),
+}
+
+/// A build that may be published, and what is known of it so far.
+struct Built {
+    verified: VerifiedBuild,
+    report: Report,
+    /// That could load side by side.
+    connections: usize,
+}
+
+/// Every stage before the move.
+async fn make(
+    place: &Workplace,
+    (dataset, files, ledger): (&Dataset, &SqlFiles, &Ledger),
+    options: &Options,
+    progress: &Progress,
+    env: Env<'_>,
+) -> Result<Made> {
+    let began = Instant::now();
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     for key in &manifest.unused {
         tracing::info!("`{key}` is not used by any source");
     }
-    let digest = input_digest(dataset, &files, &manifest);
-    let live = live_build(&ledger, dataset).await?;
+    let digest = input_digest(dataset, files, &manifest);
+    let live = live_build(ledger, dataset).await?;
     if let Some(live) = live
         .as_ref()
         .filter(|live| live.input_digest == digest && !options.force)
@@ -173,25 +194,21 @@ pub async fn run(
             )));
         }
         let why = "the live build was made from the inputs of the night";
-        resume::sweep_unfinished(&ledger, &place.server, &dataset.name, why).await?;
+        resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
         ledger
             .event(&dataset.name, Some(live.id), "unchanged", "")
             .await?;
-        progress.finish();
-        ledger.close().await;
-        return Ok(Outcome::Unchanged {
-            live: live.name.clone(),
-        });
+        return Ok(Made::Unchanged(live.name.clone()));
     }
     if !options.no_rotate {
-        refuse_stranger(&ledger, &place.router, &dataset.name).await?;
-        consumers::warn_early(&ledger, dataset).await?;
+        refuse_stranger(ledger, &place.router, &dataset.name).await?;
+        consumers::warn_early(ledger, dataset).await?;
     }
     let mut this = Run {
         place,
-        ledger: &ledger,
+        ledger,
         dataset,
-        files: &files,
+        files,
         location: &location,
         manifest: &manifest,
         progress,
@@ -205,7 +222,7 @@ pub async fn run(
     let (verified, tables, taken_over) = match waiting {
         Some(verified) => {
             let why = "a build of the same inputs is verified";
-            resume::sweep_unfinished(&ledger, &place.server, &dataset.name, why).await?;
+            resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
             (verified, Vec::new(), None)
         }
         None => {
@@ -224,7 +241,7 @@ pub async fn run(
                 .await?
         }
     };
-    let mut report = Report {
+    let report = Report {
         build: verified.build().name.clone(),
         previous: live.map(|live| live.name),
         seconds: 0.0,
@@ -242,70 +259,15 @@ pub async fn run(
         pauses: this.brake.pauses(),
         live_latency: this.brake.live_latency(),
         resumed,
-        approve_until: approval::waiting_until(&ledger, verified.build()).await?,
+        approve_until: approval::waiting_until(ledger, verified.build()).await?,
         taken_over,
     };
-    let stays = options.no_rotate || report.approve_until.is_some();
-    ledger.wait_for(&dataset.name, Lock::Move).await?;
-    let moved = match stays {
-        true => Ok(()),
-        false => {
-            progress.stage("rotate");
-            let deadline = options.deadline.as_ref();
-            let prober = place.prober(dataset, env)?;
-            let alias = Move {
-                ledger: &ledger,
-                server: &place.server,
-                dataset,
-                prober: &prober,
-                router: &place.router,
-                settings: bounded::flip(place.config.flip, deadline),
-                kind: Kind::Rotate,
-                reason: None,
-                overrides: &options.overrides,
-            };
-            bounded::moved(alias.to(&verified), verified.build(), deadline).await
-        }
-    };
-    // Also when the alias was not moved: nights of a held dataset must not fill the disk.
-    progress.stage("retire");
-    let keep = dataset.settings.keep;
-    let retired = retire(
-        &ledger,
-        &place.server,
-        &dataset.name,
-        keep,
-        place.config.retire_after,
-    )
-    .await;
-    moved?;
-    report.retired = retired.context("retire old builds; the new build is verified")?;
-    // An operator must be able to roll back meanwhile.
-    ledger.unlock(&dataset.name, Lock::Move).await?;
-    let for_developers = match stays {
-        true => Ok(()),
-        false => publish_subset(place, dataset, &report.build, progress, env).await,
-    };
-    report.stages = progress.finish();
-    report.bottleneck = held_back(&report, &this);
-    for pause in &report.pauses {
-        let detail = format!("{:.1} s: {}", pause.seconds, pause.reason);
-        let build = verified.build().id;
-        ledger
-            .event(&dataset.name, Some(build), "waited", &detail)
-            .await?;
-    }
-    report.seconds = began.elapsed().as_secs_f64();
-    ledger
-        .record_stages(verified.build(), &report.stages)
-        .await?;
-    ledger.close().await;
-    for_developers?;
-    Ok(if stays {
-        Outcome::Verified(report)
-    } else {
-        Outcome::Published(report)
-    })
+    let connections = this.capacity.connections(place.config.load.connections);
+    Ok(Made::Build(Box::new(Built {
+        verified,
+        report,
+        connections,
+    })))
 }
 
 /// Writes the artifact for developers. It comes last: whatever becomes of it, the build is live.
@@ -335,8 +297,7 @@ async fn publish_subset(
 }
 
 /// What held the load of this run back.
-fn held_back(report: &Report, run: &Run) -> Option<String> {
-    let settings = &run.place.config.load;
+fn held_back(report: &Report, settings: &LoadSettings, connections: usize) -> Option<String> {
     let load = report.stages.iter().find(|stage| stage.stage == "load")?;
     let tables: Vec<_> = report
         .tables
@@ -350,7 +311,7 @@ fn held_back(report: &Report, run: &Run) -> Option<String> {
     }
     let used = LoadUse {
         seconds: load.seconds,
-        connections: run.capacity.connections(settings.connections),
+        connections,
         workers: settings.workers,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         copy_format: settings.copy_format,

@@ -5,6 +5,7 @@ pub mod check;
 pub mod check_files;
 pub mod diff;
 pub mod doctor;
+pub mod groups;
 pub mod guard;
 pub mod hints;
 pub mod infer;
@@ -111,10 +112,20 @@ impl Workplace {
 
     /// Opens the ledger to move an alias or retire builds. A run may be loading meanwhile.
     pub async fn for_move(&self, dataset: &Dataset, purpose: &str) -> Result<Ledger> {
+        self.for_moves(std::slice::from_ref(dataset), purpose).await
+    }
+
+    /// The same for the aliases of several datasets, given by name: always in this order, so that two
+    /// processes cannot wait for each other.
+    pub async fn for_moves(&self, datasets: &[Dataset], purpose: &str) -> Result<Ledger> {
         let ledger = self.ledger(purpose).await?;
-        ledger.wait_for(&dataset.name, Lock::Move).await?;
-        self.ensure_readers(dataset).await?;
-        self.repair_alias(&ledger, dataset).await?;
+        for dataset in datasets {
+            ledger.wait_for(&dataset.name, Lock::Move).await?;
+        }
+        for dataset in datasets {
+            self.ensure_readers(dataset).await?;
+            self.repair_alias(&ledger, dataset).await?;
+        }
         Ok(ledger)
     }
 

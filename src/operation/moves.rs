@@ -2,12 +2,13 @@
 
 use super::Workplace;
 use crate::config::Env;
+use crate::config::groups::Unit;
 use crate::dataset::Dataset;
 use crate::gate::Overrides;
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, State};
 use crate::problem::Problem;
-use crate::rotate::Move;
+use crate::rotate::{Goal, Move};
 use crate::verify::VerifiedBuild;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -112,10 +113,10 @@ fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b B
 }
 
 /// Where to, why, and in spite of what.
-struct Go<'g> {
-    kind: Kind,
-    reason: Option<&'g str>,
-    overrides: &'g Overrides,
+pub(super) struct Go<'g> {
+    pub kind: Kind,
+    pub reason: Option<&'g str>,
+    pub overrides: &'g Overrides,
 }
 
 async fn moved(
@@ -126,31 +127,58 @@ async fn moved(
     go: Go<'_>,
     env: Env<'_>,
 ) -> Result<Moved> {
-    let before = ledger.dataset(&dataset.name).await?.live_build;
-    let before = match before {
-        Some(id) => Some(ledger.build(id).await?.name),
-        None => None,
-    };
-    let prober = place.prober(dataset, env)?;
-    let alias = Move {
+    let unit = place.config.groups.unit(&dataset.name);
+    let mut moved = all_moved(place, ledger, unit, &[(dataset, to)], go, env).await?;
+    moved.pop().context("nothing was moved")
+}
+
+/// Moves aliases together.
+pub(super) async fn all_moved(
+    place: &Workplace,
+    ledger: &Ledger,
+    unit: Unit<'_>,
+    to: &[(&Dataset, &Build)],
+    go: Go<'_>,
+    env: Env<'_>,
+) -> Result<Vec<Moved>> {
+    let mut before = Vec::new();
+    let mut builds = Vec::new();
+    for (dataset, to) in to {
+        before.push(match ledger.dataset(&dataset.name).await?.live_build {
+            Some(id) => Some(ledger.build(id).await?.name),
+            None => None,
+        });
+        builds.push(VerifiedBuild::recorded((*to).clone())?);
+    }
+    let mut goals = Vec::new();
+    for ((dataset, _), build) in to.iter().zip(&builds) {
+        goals.push(Goal {
+            dataset,
+            prober: place.prober(dataset, env)?,
+            to: build,
+        });
+    }
+    let aliases = Move {
         ledger,
         server: &place.server,
-        dataset,
-        prober: &prober,
         router: &place.router,
+        unit,
         settings: place.config.flip,
         kind: go.kind,
         reason: go.reason,
         overrides: go.overrides,
     };
-    alias.to(&VerifiedBuild::recorded(to.clone())?).await?;
-    let row = ledger.dataset(&dataset.name).await?;
-    Ok(Moved {
-        dataset: dataset.name.clone(),
-        live: to.name.clone(),
-        before,
-        held: row.held,
-    })
+    aliases.to(&goals).await?;
+    let mut moved = Vec::new();
+    for ((dataset, to), before) in to.iter().zip(before) {
+        moved.push(Moved {
+            dataset: dataset.name.clone(),
+            live: to.name.clone(),
+            before,
+            held: ledger.dataset(&dataset.name).await?.held,
+        });
+    }
+    Ok(moved)
 }
 
 /// Forbids every move until released. Takes no lock: a run that is loading must find it.

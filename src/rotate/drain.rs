@@ -7,10 +7,10 @@
 //!
 //! Nobody holds the lock of the moves while waiting: an operator may have to go back just then.
 
-use super::Move;
+use super::{Move, Step};
 use crate::build::Database;
+use crate::config::groups::Unit;
 use crate::crashpoint;
-use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, Lock};
 use crate::switch;
 use anyhow::{Context, Result};
@@ -116,50 +116,79 @@ pub async fn end(ledger: &Ledger, oid: u32) -> Result<Vec<Staying>> {
 }
 
 impl Move<'_> {
-    /// Waits until nobody is on the build before, and ends who stays beyond the limit. False when
-    /// somebody is left, or when another move has overtaken this one.
-    pub(super) async fn drain(&self, flip: &Flip, from: &Build) -> Result<bool> {
-        let Some(oid) = from.database_oid else {
-            return Ok(true);
-        };
-        let left = staying(self.ledger, oid).await?;
-        if left.is_empty() || !switch::on("drain.wait") {
-            return Ok(true);
+    /// Waits until nobody is on the builds before, and ends who stays beyond the limit. Returns the
+    /// moves that are not over: somebody is left, or another move has overtaken them.
+    pub(super) async fn drain(&self, steps: &[Step<'_>]) -> Result<Vec<i64>> {
+        let mut waiting = Vec::new();
+        for step in steps {
+            let before = step.from.as_ref();
+            if let Some((from, oid)) = before.and_then(|from| Some((from, from.database_oid?)))
+                && !staying(self.ledger, oid).await?.is_empty()
+                && switch::on("drain.wait")
+            {
+                waiting.push(Leaving { step, from, oid });
+            }
         }
-        let dataset = &self.dataset.name;
-        self.ledger.unlock(dataset, Lock::Move).await?;
-        let waited = self.wait_for_leavers(flip, oid, &from.name).await;
-        self.ledger.wait_for(dataset, Lock::Move).await?;
-        if waited? {
-            return self.is_latest(flip).await;
+        let mut left = Vec::new();
+        if waiting.is_empty() {
+            return Ok(left);
         }
-        if !self.is_latest(flip).await? {
-            return Ok(false);
+        // All of them: whoever goes back goes back with all.
+        let held = self.held();
+        for dataset in &held {
+            self.ledger.unlock(dataset, Lock::Move).await?;
         }
-        let left = end(self.ledger, oid).await?;
+        let began = Instant::now();
+        let mut waited = Vec::new();
+        for leaving in &waiting {
+            waited.push(self.wait_for_leavers(leaving, began).await);
+        }
+        for dataset in &held {
+            self.ledger.wait_for(dataset, Lock::Move).await?;
+        }
+        for (leaving, waited) in waiting.iter().zip(waited) {
+            let gone = waited?;
+            if !self.is_latest(leaving.step).await? || !(gone || self.end_leavers(leaving).await?) {
+                left.push(leaving.step.flip.id);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Whose locks the move holds, in the order in which they are taken.
+    fn held(&self) -> Vec<&str> {
+        match self.unit {
+            Unit::Group(group) => group.members.iter().map(String::as_str).collect(),
+            Unit::Alone(dataset) | Unit::Member(dataset, _) => vec![dataset],
+        }
+    }
+
+    /// Ends who is left. False when that is not possible.
+    async fn end_leavers(&self, leaving: &Leaving<'_>) -> Result<bool> {
+        let left = end(self.ledger, leaving.oid).await?;
         if !left.is_empty() {
             tracing::warn!(
-                dataset,
+                dataset = %leaving.step.dataset.name,
                 "the move is not confirmed, because sessions cannot be ended on `{}`: {}; the next command looks again",
-                from.name,
+                leaving.from.name,
                 in_words(&left)
             );
         }
         Ok(left.is_empty())
     }
 
-    async fn is_latest(&self, flip: &Flip) -> Result<bool> {
-        let row = self.ledger.dataset(&self.dataset.name).await?;
-        Ok(row.epoch == flip.epoch + 1)
+    async fn is_latest(&self, step: &Step<'_>) -> Result<bool> {
+        let row = self.ledger.dataset(&step.dataset.name).await?;
+        Ok(row.epoch == step.flip.epoch + 1)
     }
 
     /// True when nobody is left or somebody has moved the alias again, false when the time is over.
-    async fn wait_for_leavers(&self, flip: &Flip, oid: u32, build: &str) -> Result<bool> {
-        let began = Instant::now();
+    async fn wait_for_leavers(&self, leaving: &Leaving<'_>, began: Instant) -> Result<bool> {
+        let build = &leaving.from.name;
         let mut said: Option<Instant> = None;
         loop {
-            let left = staying(self.ledger, oid).await?;
-            if left.is_empty() || !self.is_latest(flip).await? {
+            let left = staying(self.ledger, leaving.oid).await?;
+            if left.is_empty() || !self.is_latest(leaving.step).await? {
                 return Ok(true);
             }
             let rest = self.router.drain.saturating_sub(began.elapsed());
@@ -173,7 +202,7 @@ impl Move<'_> {
             if due {
                 said = Some(Instant::now());
                 tracing::warn!(
-                    dataset = %self.dataset.name,
+                    dataset = %leaving.step.dataset.name,
                     "{} on `{build}`, which is no longer live; ended in {} s: {}",
                     sessions(left.len()),
                     rest.as_secs(),
@@ -183,6 +212,13 @@ impl Move<'_> {
             tokio::time::sleep(LOOK_EVERY.min(rest)).await;
         }
     }
+}
+
+/// A build that somebody is still on.
+struct Leaving<'l> {
+    step: &'l Step<'l>,
+    from: &'l Build,
+    oid: u32,
 }
 
 fn sessions(count: usize) -> String {

@@ -1,7 +1,8 @@
 //! Gates that are asked at the last moment: what verification could not know, because it is a
 //! matter of now and not of the build.
 
-use super::{Move, consumers, replicas};
+use super::{Move, consumers, group, replicas};
+use crate::dataset::Dataset;
 use crate::gate::{Gate, failures};
 use crate::ledger::flips::Kind;
 use crate::ledger::{Build, DatasetRow};
@@ -17,14 +18,15 @@ impl Move<'_> {
     pub(super) async fn ask_gates(
         &self,
         row: &DatasetRow,
-        _from: Option<&Build>,
+        dataset: &Dataset,
         to: &Build,
     ) -> Result<()> {
-        self.refuse_held(row, to)?;
+        self.refuse_held(row, Some(to))?;
         let mut gates: Vec<Gate> = Vec::new();
         gates.push(replicas::gate(self.ledger, self.server, to).await?);
+        gates.extend(group::gate(self.unit));
         gates.extend(super::approval::gate(self.ledger, to).await?);
-        gates.push(consumers::gate(self.ledger, self.dataset, to).await?);
+        gates.push(consumers::gate(self.ledger, dataset, to).await?);
         self.overrides.apply(&mut gates);
         self.ledger
             .record_findings(to, "rotate", &gates, self.overrides)
@@ -38,6 +40,9 @@ impl Move<'_> {
             {
                 hint += &format!("; {}", consumers::hint(&row.dataset));
             }
+            if let Some(group) = self.unit.group() {
+                hint += &format!("; `{}` moves as a whole", group.name);
+            }
             let text = format!("move `{}` to `{}`: {failed}", row.dataset, to.name);
             bail!(Problem::refused(text).hint(hint));
         }
@@ -45,20 +50,23 @@ impl Move<'_> {
     }
 
     /// A hold forbids going forward; going back is what it is for.
-    fn refuse_held(&self, row: &DatasetRow, to: &Build) -> Result<()> {
+    pub(super) fn refuse_held(&self, row: &DatasetRow, to: Option<&Build>) -> Result<()> {
         if !row.held || self.kind != Kind::Rotate || !switch::on("flip.hold") {
             return Ok(());
         }
-        let dataset = &row.dataset;
+        let (dataset, name) = (&row.dataset, self.unit.name());
         let reason = row.hold_reason.as_deref().unwrap_or("no reason given");
+        let waits = match (to, self.unit.group()) {
+            (Some(to), None) => format!("`{}` is verified and waits", to.name),
+            _ => format!("the group `{name}` waits"),
+        };
         bail!(
             Problem::refused(format!(
-                "`{dataset}` is held by {} ({reason}); `{}` is verified and waits",
+                "`{dataset}` is held by {} ({reason}); {waits}",
                 row.held_by.as_deref().unwrap_or("somebody"),
-                to.name
             ))
             .hint(format!(
-                "`overnight release {dataset}`, then `overnight rotate {dataset}`"
+                "`overnight release {name}`, then `overnight rotate {name}`"
             ))
         )
     }

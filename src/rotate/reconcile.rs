@@ -162,7 +162,7 @@ async fn repair_poolers(
                 return Ok(());
             }
             poolers.ready(ledger).await?;
-            pooler.catch_up(ledger, dataset).await?;
+            pooler.catch_up(ledger, &[dataset]).await?;
             done.push(format!(
                 "the pooler at {} led `{dataset}` to `{}` and was moved to the live build",
                 pooler.place(),

@@ -1,25 +1,24 @@
 //! A move whose truth is the ledger's row: builds keep their names.
 //!
-//! In: an intent. Out: one transaction that changes the live build, opens its database to the
-//! readers and writes the pointer; or nothing has changed. What shows it to services (a pooler, or
+//! In: an intent for each alias. Out: one transaction that changes the live builds and writes the
+//! pointers; or nothing has changed. What shows it to services (a pooler, or
 //! services that follow the pointer) comes after, and can be repeated.
 //!
 //! A sealed build is opened to its readers before the transaction, because one of them must be
 //! able to look at it before any service is led there. The intent covers that: a build that is
 //! found open under an intent is closed again.
 
+use super::Step;
 use crate::build::{allow_connections, find_database_by_oid};
 use crate::crashpoint;
-use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::quote_ident;
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 
-/// One move by record.
+/// One alias of a move by record.
 pub struct Record<'m> {
     pub ledger: &'m Ledger,
-    pub alias: &'m str,
     pub readers: &'m [String],
 }
 
@@ -38,49 +37,6 @@ impl Record<'_> {
         }
         crashpoint::reached("flip.after_open");
         Ok(database)
-    }
-
-    /// Makes `flip.to_build` the live one.
-    pub async fn switch(&self, flip: &Flip, reason: Option<&str>) -> Result<()> {
-        self.in_transaction(async || {
-            self.ledger.record_switch(self.alias, flip, reason).await?;
-            crashpoint::reached("flip.before_commit");
-            Ok(())
-        })
-        .await
-    }
-
-    /// Takes a move back. A build that had not been published before is sealed again, and waits.
-    pub async fn revert(&self, flip: &Flip, moved: &Build) -> Result<()> {
-        let was_sealed = moved.state == State::Verified;
-        self.in_transaction(async || {
-            close(self.ledger, moved).await?;
-            self.ledger
-                .record_revert(self.alias, flip, was_sealed)
-                .await
-        })
-        .await
-    }
-
-    async fn in_transaction(&self, act: impl AsyncFn() -> Result<()>) -> Result<()> {
-        self.ledger.begin().await?;
-        let acted = async {
-            self.ledger.check_lock(self.alias, Lock::Move).await?;
-            crashpoint::reached("flip.after_begin");
-            act().await
-        };
-        match acted.await {
-            Ok(()) => self.ledger.commit().await.context(
-                Problem::dependency(
-                    "commit the move: the answer is lost, so its outcome is not known",
-                )
-                .hint("the next command finds out; `overnight status` shows it"),
-            ),
-            Err(error) => {
-                self.ledger.rollback().await;
-                Err(error)
-            }
-        }
     }
 }
 
@@ -119,6 +75,60 @@ pub async fn close(ledger: &Ledger, build: &Build) -> Result<()> {
             .with_context(|| format!("keep `{reader}` out of `{}`", database.name))?;
     }
     Ok(())
+}
+
+/// Makes what each step moves to the live one, all in one transaction.
+pub async fn switch(ledger: &Ledger, steps: &[Step<'_>], reason: Option<&str>) -> Result<()> {
+    in_transaction(ledger, steps, async || {
+        for step in steps {
+            ledger
+                .record_switch(&step.dataset.name, &step.flip, reason)
+                .await?;
+        }
+        crashpoint::reached("flip.before_commit");
+        Ok(())
+    })
+    .await
+}
+
+/// Takes a move back. A build that had not been published before is sealed again, and waits.
+pub async fn revert(ledger: &Ledger, steps: &[Step<'_>]) -> Result<()> {
+    in_transaction(ledger, steps, async || {
+        for step in steps {
+            let was_sealed = step.to.state == State::Verified;
+            close(ledger, &step.to).await?;
+            ledger
+                .record_revert(&step.dataset.name, &step.flip, was_sealed)
+                .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn in_transaction(
+    ledger: &Ledger,
+    steps: &[Step<'_>],
+    act: impl AsyncFn() -> Result<()>,
+) -> Result<()> {
+    ledger.begin().await?;
+    let acted = async {
+        for step in steps {
+            ledger.check_lock(&step.dataset.name, Lock::Move).await?;
+        }
+        crashpoint::reached("flip.after_begin");
+        act().await
+    };
+    match acted.await {
+        Ok(()) => ledger.commit().await.context(
+            Problem::dependency("commit the move: the answer is lost, so its outcome is not known")
+                .hint("the next command finds out; `overnight status` shows it"),
+        ),
+        Err(error) => {
+            ledger.rollback().await;
+            Err(error)
+        }
+    }
 }
 
 /// What the database of a build is called: its own name, or, where another router was at work

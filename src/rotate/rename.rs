@@ -1,4 +1,4 @@
-//! The alias as a database name: two renames and the record in one transaction.
+//! The alias as a database name: two renames for each and the record in one transaction.
 //!
 //! Observed on PostgreSQL 15 and the reason for each line: a rename waits up to five seconds for
 //! sessions to leave, and new connections queue behind it meanwhile, so the attempt is bounded by
@@ -6,10 +6,10 @@
 //! the rename holds the database come straight back, so the rename starts first and a second
 //! session ends them after. Superusers' sessions are never ended: nobody but a superuser may.
 
+use super::Step;
 use crate::build::end_sessions;
 use crate::config::FlipSettings;
 use crate::crashpoint;
-use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, find_error, is_cancelled, is_lock_not_available, quote_ident};
@@ -25,49 +25,62 @@ const END_EVERY: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// One move by rename.
+/// One alias of a move.
+pub struct Pair<'m> {
+    pub alias: &'m str,
+    /// The build that has the alias's name and gives it up.
+    pub from: Option<&'m Build>,
+    /// The one that gets it.
+    pub to: Option<&'m Build>,
+    pub readers: &'m [String],
+}
+
+/// A move by rename, of all its aliases at once.
 pub struct Rename<'m> {
     pub ledger: &'m Ledger,
     pub server: &'m Server,
-    pub alias: &'m str,
-    pub from: Option<&'m Build>,
-    pub to: &'m Build,
-    pub readers: &'m [String],
+    /// What to type for them.
+    pub name: &'m str,
+    pub pairs: Vec<Pair<'m>>,
     pub settings: FlipSettings,
 }
 
 impl Rename<'_> {
-    /// Tries until the alias has moved or the window is over.
-    pub async fn switch(&self, flip: &Flip, reason: Option<&str>) -> Result<()> {
+    /// Tries until the aliases have moved or the window is over.
+    pub async fn switch(&self, steps: &[Step<'_>], reason: Option<&str>) -> Result<()> {
         self.until_moved(async |attempt: &Attempt| {
-            self.rename_both(attempt).await?;
+            self.rename_all(attempt).await?;
             crashpoint::reached("flip.after_second_rename");
-            self.open_to_readers().await?;
-            self.ledger.record_switch(self.alias, flip, reason).await?;
+            for pair in &self.pairs {
+                self.open_to_readers(pair).await?;
+            }
+            for step in steps {
+                self.ledger
+                    .record_switch(&step.dataset.name, &step.flip, reason)
+                    .await?;
+            }
             crashpoint::reached("flip.before_commit");
             Ok(())
         })
         .await
     }
 
-    /// Takes a move to `moved` back: the same renames the other way round. `before` is what was
-    /// live. A build that had not been published before is sealed again, and waits.
-    pub async fn revert(&self, flip: &Flip, before: Option<&Build>, moved: &Build) -> Result<()> {
-        let was_sealed = moved.state == State::Verified;
+    /// Takes a move back: the same renames the other way round. A build that had not been published
+    /// before is sealed again, and waits.
+    pub async fn revert(&self, steps: &[Step<'_>]) -> Result<()> {
         self.until_moved(async |attempt: &Attempt| {
-            match before {
-                Some(_) => self.rename_both(attempt).await?,
-                None => {
-                    self.rename_held(attempt, self.alias, &moved.name, moved.database_oid)
-                        .await?;
+            self.rename_all(attempt).await?;
+            for step in steps {
+                let was_sealed = step.to.state == State::Verified;
+                if was_sealed {
+                    let readers = &step.dataset.settings.readers;
+                    self.close_to_readers(&step.to.name, readers).await?;
                 }
+                self.ledger
+                    .record_revert(&step.dataset.name, &step.flip, was_sealed)
+                    .await?;
             }
-            if was_sealed {
-                self.close_to_readers(&moved.name).await?;
-            }
-            self.ledger
-                .record_revert(self.alias, flip, was_sealed)
-                .await
+            Ok(())
         })
         .await
     }
@@ -87,7 +100,7 @@ impl Rename<'_> {
                         return Err(error).context(self.who_is_in_the_way().await);
                     }
                     tracing::warn!(
-                        alias = self.alias,
+                        alias = self.name,
                         "the alias is in use; trying again in {:.1} s",
                         wait.as_secs_f64()
                     );
@@ -112,7 +125,9 @@ impl Rename<'_> {
         };
         let acted = async {
             attempt.limit_statement().await?;
-            self.check().await?;
+            for pair in &self.pairs {
+                self.check(pair).await?;
+            }
             crashpoint::reached("flip.after_begin");
             act(&attempt).await
         };
@@ -131,16 +146,16 @@ impl Rename<'_> {
     }
 
     /// Names and OIDs are what the ledger says, inside the transaction.
-    async fn check(&self) -> Result<()> {
-        self.ledger.check_lock(self.alias, Lock::Move).await?;
+    async fn check(&self, pair: &Pair<'_>) -> Result<()> {
+        self.ledger.check_lock(pair.alias, Lock::Move).await?;
         let names = self
             .ledger
             .session
             .query(
                 "select oid, datname::text from pg_database where datname = any($1) or oid = any($2)",
                 &[
-                    &vec![self.alias, &self.to.name],
-                    &[self.from, Some(self.to)].into_iter().flatten().filter_map(|build| build.database_oid).collect::<Vec<u32>>(),
+                    &vec![pair.alias],
+                    &oids([pair]),
                 ],
             )
             .await?;
@@ -152,40 +167,54 @@ impl Rename<'_> {
         };
         let at_alias = names
             .iter()
-            .find(|row| row.get::<_, String>(1) == self.alias)
+            .find(|row| row.get::<_, String>(1) == pair.alias)
             .map(|row| row.get::<_, u32>(0));
-        match (self.from, at_alias) {
+        match (pair.from, at_alias) {
             (None, Some(_)) if switch::on("flip.stranger") => {
-                bail!(super::stranger_at(self.alias))
+                bail!(super::stranger_at(pair.alias))
             }
             (Some(from), at) if at != from.database_oid && switch::on("flip.live_oid") => bail!(
                 Problem::refused(format!(
                     "the alias `{}` is not the database that the ledger knows as live; somebody renamed it",
-                    self.alias
+                    pair.alias
                 ))
                 .hint("compare `overnight status` with the server's databases; nothing was changed")
             ),
             _ => {}
         }
-        // Going back, the target is a build; taking back a first move, it is the alias itself.
-        let to_name = name_of(self.to.database_oid);
-        if to_name.as_deref() != Some(&self.to.name) && to_name.as_deref() != Some(self.alias) {
-            bail!(Problem::refused(format!(
-                "the database `{}` is gone or has another name",
-                self.to.name
-            )));
+        if let Some(to) = pair.to {
+            let name = name_of(to.database_oid);
+            if name.as_deref() != Some(&to.name) && name.as_deref() != Some(pair.alias) {
+                bail!(Problem::refused(format!(
+                    "the database `{}` is gone or has another name",
+                    to.name
+                )));
+            }
         }
         Ok(())
     }
 
-    async fn rename_both(&self, attempt: &Attempt<'_>) -> Result<()> {
-        if let Some(from) = self.from {
-            self.rename_held(attempt, self.alias, &from.name, from.database_oid)
-                .await?;
+    /// First the live databases give the names of the aliases up, because that is what may have to
+    /// wait; then the new ones get them. Always by OID, so that two movers could not wait for each other.
+    async fn rename_all(&self, attempt: &Attempt<'_>) -> Result<()> {
+        let mut live: Vec<&Pair> = self.pairs.iter().collect();
+        live.sort_by_key(|pair| pair.from.map(|build| build.database_oid));
+        for pair in live {
+            if let Some(from) = pair.from {
+                self.rename_held(attempt, pair.alias, &from.name, from.database_oid)
+                    .await?;
+            }
+            crashpoint::reached("flip.after_first_rename");
         }
-        crashpoint::reached("flip.after_first_rename");
-        self.rename_held(attempt, &self.to.name, self.alias, self.to.database_oid)
-            .await
+        let mut new: Vec<&Pair> = self.pairs.iter().collect();
+        new.sort_by_key(|pair| pair.to.map(|build| build.database_oid));
+        for pair in new {
+            if let Some(to) = pair.to {
+                self.rename_held(attempt, &to.name, pair.alias, to.database_oid)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     /// Renames while a second session ends those that are in the way.
@@ -222,14 +251,14 @@ impl Rename<'_> {
         }
     }
 
-    async fn open_to_readers(&self) -> Result<()> {
-        crate::build::allow_connections(self.ledger, self.alias, true).await?;
-        for reader in self.readers {
+    async fn open_to_readers(&self, pair: &Pair<'_>) -> Result<()> {
+        crate::build::allow_connections(self.ledger, pair.alias, true).await?;
+        for reader in pair.readers {
             self.ledger
                 .session
                 .batch_execute(&format!(
                     "grant connect on database {} to {}",
-                    quote_ident(self.alias),
+                    quote_ident(pair.alias),
                     quote_ident(reader)
                 ))
                 .await
@@ -238,9 +267,9 @@ impl Rename<'_> {
         Ok(())
     }
 
-    async fn close_to_readers(&self, name: &str) -> Result<()> {
+    async fn close_to_readers(&self, name: &str, readers: &[String]) -> Result<()> {
         crate::build::allow_connections(self.ledger, name, false).await?;
-        for reader in self.readers {
+        for reader in readers {
             self.ledger
                 .session
                 .batch_execute(&format!(
@@ -255,11 +284,7 @@ impl Rename<'_> {
     }
 
     async fn who_is_in_the_way(&self) -> Problem {
-        let oids: Vec<u32> = [self.from, Some(self.to)]
-            .into_iter()
-            .flatten()
-            .filter_map(|build| build.database_oid)
-            .collect();
+        let oids = oids(&self.pairs);
         let rows = self
             .ledger
             .session
@@ -280,15 +305,36 @@ impl Rename<'_> {
             who.join(", ")
         };
         Problem::dependency(format!(
-            "the alias `{}` stayed in use for {} s by {who}; nothing was changed",
-            self.alias,
+            "the {} stayed in use for {} s by {who}; nothing was changed",
+            self.aliases(),
             self.settings.window.as_secs()
         ))
         .hint(format!(
             "end those sessions, then `overnight rotate {}`; ending sessions of other roles needs pg_signal_backend",
-            self.alias
+            self.name
         ))
     }
+
+    fn aliases(&self) -> String {
+        let names: Vec<String> = self
+            .pairs
+            .iter()
+            .map(|pair| format!("`{}`", pair.alias))
+            .collect();
+        match names.as_slice() {
+            [name] => format!("alias {name}"),
+            names => format!("aliases {}", names.join(", ")),
+        }
+    }
+}
+
+fn oids<'p>(pairs: impl IntoIterator<Item = &'p Pair<'p>>) -> Vec<u32> {
+    pairs
+        .into_iter()
+        .flat_map(|pair| [pair.from, pair.to])
+        .flatten()
+        .filter_map(|build| build.database_oid)
+        .collect()
 }
 
 /// One try, bounded as a whole: new connections to the alias wait while it lasts.

@@ -32,6 +32,7 @@ mod fuzz;
 mod gates;
 mod generator;
 mod golden;
+mod groups;
 mod guards;
 mod hints;
 mod hooks;

@@ -182,6 +182,13 @@ fn read_example(example: &str, place: &str) {
     let folder = tempfile::tempdir().unwrap();
     let at = |path: &str| folder.path().join("sources/d").join(path);
     fs::create_dir_all(at("")).unwrap();
+    // Members of groups are datasets.
+    let groups = parsed.get("groups").and_then(Value::as_object);
+    for (_, members) in groups.into_iter().flatten() {
+        for member in members.as_array().unwrap() {
+            fs::create_dir_all(at("..").join(member.as_str().unwrap())).unwrap();
+        }
+    }
     let [mut dataset, mut source] = [
         json!({"schema_version": 1}),
         json!({"table": "t", "files": "f*"}),

@@ -98,47 +98,54 @@ impl Poolers {
         Ok(())
     }
 
-    /// Leads an alias where the ledger says it is live, in one pooler after the other.
+    /// Leads aliases where the ledger says they are live, in one pooler after the other, and in each
+    /// all of them at once.
     ///
     /// # Errors
     /// The first pooler that cannot prove it; those before it have moved, and the caller takes
     /// all of them back.
-    pub async fn lead(&self, ledger: &Ledger, alias: &str, limit: Duration) -> Result<()> {
+    pub async fn lead(&self, ledger: &Ledger, aliases: &[&str], limit: Duration) -> Result<()> {
         for pooler in &self.list {
             let place = pooler.place();
             let began = Instant::now();
-            pooler.catch_up(ledger, alias).await?;
-            tracing::info!(alias, "the pooler at {place} leads to the new build");
+            pooler.catch_up(ledger, aliases).await?;
+            for alias in aliases {
+                tracing::info!(alias, "the pooler at {place} leads to the new build");
+            }
             crashpoint::reached("pooler.before_wait");
-            if !pooler.wait_close(alias, limit).await {
-                tracing::warn!(
-                    alias,
-                    "the pooler at {place} still has connections to the old build after {:.1} s",
-                    began.elapsed().as_secs_f64()
-                );
+            for alias in aliases {
+                if !pooler.wait_close(alias, limit).await {
+                    tracing::warn!(
+                        alias,
+                        "the pooler at {place} still has connections to the old build after {:.1} s",
+                        began.elapsed().as_secs_f64()
+                    );
+                }
             }
             crashpoint::reached("pooler.after_wait");
         }
         Ok(())
     }
 
-    /// Leads an alias back to `database`, or to nothing, whatever the ledger says; the caller holds
-    /// the lock of the aliases. Returns what could not be taken back: a pooler that is gone will
+    /// Leads each alias back to its database, or to nothing, whatever the ledger says; the caller
+    /// holds the lock of the aliases. Returns what could not be taken back: a pooler that is gone will
     /// start with the file that was written.
     pub async fn lead_back(
         &self,
         ledger: &Ledger,
-        alias: &str,
-        database: Option<&str>,
+        before: &[(&str, Option<String>)],
     ) -> Result<Vec<String>> {
         let mut aliases = ledger.live_aliases().await?;
-        match database {
-            Some(database) => aliases.insert(alias.to_owned(), database.to_owned()),
-            None => aliases.remove(alias),
-        };
+        for (alias, database) in before {
+            match database {
+                Some(database) => aliases.insert((*alias).to_owned(), database.clone()),
+                None => aliases.remove(*alias),
+            };
+        }
+        let moved: Vec<&str> = before.iter().map(|(alias, _)| *alias).collect();
         let mut left = Vec::new();
         for pooler in &self.list {
-            if let Err(error) = pooler.write(&aliases, alias).await {
+            if let Err(error) = pooler.write(&aliases, &moved).await {
                 left.push(format!(
                     "the pooler at {}: {}",
                     pooler.place(),
@@ -156,16 +163,22 @@ impl Pooler {
         self.console.target().place()
     }
 
-    /// Leads an alias where the ledger says that it is live.
-    pub async fn catch_up(&self, ledger: &Ledger, alias: &str) -> Result<()> {
+    /// Leads aliases where the ledger says that they are live.
+    pub async fn catch_up(&self, ledger: &Ledger, aliases: &[&str]) -> Result<()> {
         ledger.lock_aliases().await?;
         let led = async {
-            let aliases = ledger.live_aliases().await?;
-            self.write(&aliases, alias).await
+            let live = ledger.live_aliases().await?;
+            self.write(&live, aliases).await
         };
         let led = led.await;
         ledger.unlock_aliases().await?;
-        led.with_context(|| format!("move `{alias}` in the pooler at {}", self.place()))
+        led.with_context(|| {
+            format!(
+                "move `{}` in the pooler at {}",
+                aliases.join("`, `"),
+                self.place()
+            )
+        })
     }
 
     /// What the pooler shows of an alias.
@@ -239,7 +252,7 @@ impl Pooler {
     }
 
     /// Writes the file and makes the pooler prove that it has read it.
-    async fn write(&self, aliases: &Aliases, alias: &str) -> Result<()> {
+    async fn write(&self, aliases: &Aliases, moved: &[&str]) -> Result<()> {
         let text = file::render(aliases, &self.line)?;
         let path = self.settings.include.clone();
         crashpoint::reached("pooler.before_write");
@@ -252,7 +265,8 @@ impl Pooler {
         let end = Instant::now() + PROOF;
         loop {
             let lines = console.lines().await?;
-            let Some(fault) = self.fault(aliases, alias, &lines) else {
+            let fault = |alias: &&str| self.fault(aliases, alias, &lines);
+            let Some(fault) = moved.iter().find_map(fault) else {
                 return Ok(());
             };
             if !switch::on("pgbouncer.proof") {

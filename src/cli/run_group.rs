@@ -1,0 +1,138 @@
+//! `overnight run` of a group: an outcome for each member, and one move.
+
+use super::interrupt::{Ended, guarded, until_signal};
+use super::reject_file::RejectFile;
+use super::run::{as_json, describe, failed, merge, outcome_rejects};
+use super::screen::Watch;
+use super::{Desk, env, output, worse};
+use crate::config::groups::Unit;
+use crate::dataset::Dataset;
+use crate::nightly::together::{self, Night};
+use crate::nightly::{Options, Outcome};
+use crate::operation::{Workplace, told};
+use crate::postgres::error::explain_chain;
+use crate::problem::{Status, hint_of, status_of};
+use crate::progress::Progress;
+use anyhow::Result;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A group to run.
+pub struct Together<'t> {
+    pub place: &'t Workplace,
+    pub unit: Unit<'t>,
+    pub datasets: &'t [Dataset],
+    pub options: &'t Options,
+    pub progress: &'t Arc<Progress>,
+}
+
+/// What became of it.
+#[derive(Default)]
+pub struct Told {
+    /// One for each member.
+    pub results: Vec<Value>,
+    pub worst: Option<Status>,
+    /// A signal came; the exit status for it.
+    pub stopped: Option<u8>,
+}
+
+impl Told {
+    fn status(&mut self, error: &anyhow::Error) {
+        self.worst = Some(worse(self.worst, status_of(error)));
+    }
+}
+
+impl Together<'_> {
+    /// Runs it and tells everybody who wants to know.
+    pub async fn run(
+        &self,
+        timings: bool,
+        quiet: bool,
+        desk: &Desk,
+        rejects: &mut RejectFile,
+    ) -> Result<Told> {
+        let (place, datasets) = (self.place, self.datasets);
+        let watch = Watch::start(Arc::clone(self.progress), quiet, desk.config.progress_every);
+        let work = together::run(
+            place,
+            self.unit,
+            datasets,
+            self.options,
+            self.progress,
+            &env,
+        );
+        let ended = guarded(place, datasets, work).await;
+        drop(watch);
+        let mut told = Told::default();
+        match ended {
+            Ok(Ended::Done(night)) => self.tell(night, timings, desk, rejects, &mut told).await?,
+            Ok(Ended::Stopped(code)) => {
+                for dataset in datasets {
+                    told::stopped(place, &dataset.name, code).await;
+                }
+                told.stopped = Some(code);
+            }
+            Err(error) => {
+                self.say(&error);
+                told.status(&error);
+                for dataset in datasets {
+                    told.results.push(as_json(&dataset.name, &error));
+                    until_signal(told::after_run(place, &dataset.name, Err(&error))).await?;
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    async fn tell(
+        &self,
+        night: Night,
+        timings: bool,
+        desk: &Desk,
+        rejects: &mut RejectFile,
+        told: &mut Told,
+    ) -> Result<()> {
+        let not_moved = night.not_moved.as_ref();
+        if let Some(error) = not_moved {
+            self.say(error);
+            told.status(error);
+        }
+        for (dataset, outcome) in self.datasets.iter().zip(&night.outcomes) {
+            let name = &dataset.name;
+            match (outcome, not_moved) {
+                (Err(error), _) => {
+                    told.results.push(failed(name, error, rejects)?);
+                    told.status(error);
+                }
+                (Ok(outcome @ Outcome::Verified(_)), Some(error)) => {
+                    rejects.write(outcome_rejects(outcome))?;
+                    told.results.push(as_json(name, error));
+                }
+                (Ok(outcome), _) => {
+                    rejects.write(outcome_rejects(outcome))?;
+                    told.results.push(merge(name, outcome)?);
+                    if !desk.json {
+                        output::line(&describe(name, self.unit.name(), outcome, timings))?;
+                    }
+                }
+            }
+        }
+        for (dataset, outcome) in self.datasets.iter().zip(&night.outcomes) {
+            let ended = match (outcome, not_moved) {
+                (Err(error), _) => Err(error),
+                (Ok(Outcome::Verified(_)), Some(error)) => Err(error),
+                (Ok(outcome), _) => Ok(outcome),
+            };
+            until_signal(told::after_run(self.place, &dataset.name, ended)).await?;
+        }
+        Ok(())
+    }
+
+    fn say(&self, error: &anyhow::Error) {
+        let text = explain_chain(error);
+        output::error(
+            &format!("run `{}`: {text}", self.unit.name()),
+            hint_of(error),
+        );
+    }
+}
