@@ -182,7 +182,8 @@ fn a_ledger_from_before_the_chain_is_chained_as_it_stands() {
              drop function ledger.event_hash(bytea, ledger.event); drop function ledger.event_field(text);
              drop table ledger.event_head;
              alter table ledger.event drop column position, drop column hash;
-             delete from ledger.version where version = (select max(version) from ledger.version)",
+             alter table ledger.flip drop column group_name, drop column act;
+             delete from ledger.version where version >= 10",
         )
         .unwrap();
     let whole = project.overnight(&["audit", "--verify"]).code(0).stdout;
