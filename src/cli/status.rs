@@ -20,7 +20,11 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     } else if all.is_empty() {
         output::line("nothing was ever run on this server")?;
     } else {
-        let texts: Vec<String> = all.iter().map(describe).collect();
+        let groups = &desk.config.groups;
+        let texts: Vec<String> = all
+            .iter()
+            .map(|one| describe(one, groups.typed_for(&one.dataset)))
+            .collect();
         output::line(&texts.join("\n\n"))?;
     }
     Ok(0)
@@ -36,7 +40,8 @@ pub(super) fn seen(seen: &Seen) -> String {
     format!("alias      {}: {leads}", seen.place)
 }
 
-fn describe(status: &Status) -> String {
+/// `typed`: what a command takes to move the alias.
+fn describe(status: &Status, typed: &str) -> String {
     let mut out = match &status.live {
         Some(live) => format!("{}: `{live}` is live", status.dataset),
         None => format!("{}: nothing is live", status.dataset),
@@ -75,15 +80,14 @@ fn describe(status: &Status) -> String {
     }
     if status.held {
         out += &format!(
-            "\n  HELD       by {}: {}",
+            "\n  HELD       by {}: {}; `overnight release {typed}` when the cause is gone",
             status.held_by.as_deref().unwrap_or("somebody"),
             status.hold_reason.as_deref().unwrap_or("no reason given")
         );
     }
     for waiting in &status.waiting {
         out += &format!(
-            "\n  waiting    `{waiting}` is verified; `overnight rotate {}` publishes it",
-            status.dataset
+            "\n  waiting    `{waiting}` is verified; `overnight rotate {typed}` publishes it"
         );
     }
     if let Some(until) = &status.approve_until {

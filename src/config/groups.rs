@@ -119,6 +119,11 @@ impl Groups {
         list.find(|group| group.members.iter().any(|member| member == dataset))
     }
 
+    /// What to type so that a dataset moves: its group, or the dataset itself.
+    pub fn typed_for<'u>(&'u self, dataset: &'u str) -> &'u str {
+        self.of(dataset).map_or(dataset, |group| &group.name)
+    }
+
     /// A name as typed, for what moves aliases: a group, or one dataset.
     pub fn unit<'u>(&'u self, name: &'u str) -> Unit<'u> {
         match (self.named(name), self.of(name)) {

@@ -40,13 +40,14 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
     }
     for known in known {
         let dataset = &known.row.dataset;
+        let typed = visit.config.groups.typed_for(dataset);
         let there = |oid: Option<u32>| databases.iter().find(|database| Some(database.0) == oid);
         for build in &known.builds {
             let failed = matches!(build.state, State::Failed);
             if failed && there(build.database_oid).is_some() {
                 notes.warn(
                     format!("the failed build `{}` still has its database", build.name),
-                    format!("the next `overnight run {dataset}` drops it"),
+                    format!("the next `overnight run {typed}` drops it"),
                 );
             }
         }
@@ -73,7 +74,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
                         .as_deref()
                         .unwrap_or("no reason given")
                 ),
-                format!("`overnight release {dataset}` when the cause is gone"),
+                format!("`overnight release {typed}` when the cause is gone"),
             );
         }
         let open = match visit.ledger {
@@ -83,7 +84,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         for flip in open {
             notes.warn(
                 format!("a move of `{dataset}` is {} and not confirmed", flip.state),
-                format!("the next `overnight run {dataset}` settles it"),
+                format!("the next `overnight run {typed}` settles it"),
             );
         }
     }

@@ -176,7 +176,10 @@ async fn poolers(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
                         "`{alias}` leads to `{}` at {place}, and `{expected}` is live",
                         database.as_deref().unwrap_or("nothing")
                     ),
-                    format!("`overnight run {alias}` puts it right, or says why not"),
+                    format!(
+                        "`overnight run {}` puts it right, or says why not",
+                        visit.config.groups.typed_for(alias)
+                    ),
                 ),
             }
         }

@@ -18,6 +18,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
     for known in known {
         let Some(live) = known.live() else { continue };
         let dataset = &known.row.dataset;
+        let typed = visit.config.groups.typed_for(dataset);
         let made = match visit.ledger {
             Some(ledger) => ledger.server_version(live).await?,
             None => None,
@@ -25,7 +26,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         if let Some(made) = made.filter(|made| major(made) != major(&now)) {
             notes.warn(
                 format!("the live `{dataset}` was made by PostgreSQL {made}"),
-                format!("`overnight run {dataset} --force` builds it anew on this version"),
+                format!("`overnight run {typed} --force` builds it anew on this version"),
             );
         }
         if visit.session.server_major() >= DATABASES_SINCE {
