@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::NoTls;
@@ -60,9 +61,14 @@ impl Story {
     }
 }
 
-/// Long enough for every service to have asked again.
-fn a_moment() {
-    std::thread::sleep(Duration::from_millis(700));
+/// Waits until a service has seen what is live now; it asks again and again.
+#[track_caller]
+fn wait_until(what: &str, seen: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !seen() {
+        assert!(Instant::now() < end, "nobody has seen {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Three tries over three seconds, as the documentation says, for a script with psql.
@@ -70,7 +76,7 @@ const LOOP: &str = r#"
 while [ ! -e "$STOP" ]; do
     for try in 1 2 3 4; do
         if seen=$(psql -XAtq "$URL" -c 'select b.build from overnight.build b, overnight.require(1, 1)'); then
-            echo "$seen"
+            echo "$seen" >> "$SEEN"
             break
         fi
         [ "$try" -lt 4 ] || exit 1
@@ -82,24 +88,28 @@ done
 #[test]
 fn a_script_with_psql_follows_the_alias() {
     let story = Story::new("service_psql");
-    let stop = story.project.path("stop");
+    let (stop, file) = (story.project.path("stop"), story.project.path("seen"));
     let script = Command::new("sh")
         .args(["-c", LOOP])
         .env("URL", story.url())
         .env("STOP", &stop)
+        .env("SEEN", &file)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    a_moment();
+    let seen = || std::fs::read_to_string(&file).unwrap_or_default();
+    let saw = |build: &str| wait_until(build, || seen().lines().next_back() == Some(build));
+    saw(&story.first);
     story.rotate();
-    a_moment();
+    saw(&story.second);
     story.roll_back();
-    a_moment();
+    saw(&story.first);
     std::fs::write(stop, "").unwrap();
     let ended = crate::support::project::ended(script.wait_with_output().unwrap()).code(0);
-    let mut seen: Vec<&str> = ended.stdout.lines().collect();
+    let seen = seen();
+    let mut seen: Vec<&str> = seen.lines().collect();
     seen.dedup();
     assert_eq!(seen, story.expected(), "{}", ended.stderr);
 }
@@ -147,42 +157,56 @@ fn a_pooled_rust_service_follows_the_alias() {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let stop = AtomicBool::new(false);
-    let seen: Vec<Vec<String>> = std::thread::scope(|scope| {
-        let service = scope.spawn(|| {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async {
-                let manager = Manager::from_config(config, NoTls, recycling);
-                let pool = Pool::builder(manager).max_size(3).build().unwrap();
-                // More users than connections, as in a service.
-                let users = (0..6).map(|_| async {
-                    let mut seen = Vec::new();
-                    while !stop.load(Ordering::SeqCst) {
-                        seen.push(ask(&pool).await);
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    seen.dedup();
-                    seen
-                });
-                futures_util::future::join_all(users).await
-            })
-        });
-        a_moment();
-        story.rotate();
-        a_moment();
-        story.roll_back();
-        a_moment();
-        stop.store(true, Ordering::SeqCst);
-        service.join().unwrap()
-    });
     let [first, second, third] = story.expected();
     let expected = [
         format!("{first} 10"),
         format!("{second} 11"),
         format!("{third} 10"),
     ];
+    let stop = AtomicBool::new(false);
+    // Also where the test has failed meanwhile.
+    let end = Instant::now() + Duration::from_secs(120);
+    // More users than connections, as in a service; what each has seen, without repeats.
+    let seen: [Mutex<Vec<String>>; 6] = Default::default();
+    std::thread::scope(|scope| {
+        let service = scope.spawn(|| {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let manager = Manager::from_config(config, NoTls, recycling);
+                let pool = Pool::builder(manager).max_size(3).build().unwrap();
+                let users = seen.iter().map(|seen| async {
+                    while !stop.load(Ordering::SeqCst) && Instant::now() < end {
+                        let now = ask(&pool).await;
+                        {
+                            let mut seen = seen.lock().unwrap();
+                            seen.push(now);
+                            seen.dedup();
+                        }
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                });
+                futures_util::future::join_all(users).await;
+            });
+        });
+        let all_saw = |text: &String| {
+            wait_until(text, || {
+                // Its own panic says more.
+                service.is_finished()
+                    || seen
+                        .iter()
+                        .all(|seen| seen.lock().unwrap().last() == Some(text))
+            });
+        };
+        all_saw(&expected[0]);
+        story.rotate();
+        all_saw(&expected[1]);
+        story.roll_back();
+        all_saw(&expected[2]);
+        stop.store(true, Ordering::SeqCst);
+        service.join().unwrap();
+    });
     for seen in seen {
-        assert_eq!(seen, expected);
+        assert_eq!(seen.into_inner().unwrap(), expected);
     }
 }
 
