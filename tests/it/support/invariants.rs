@@ -26,6 +26,13 @@ pub fn violations(project: &Project) -> Vec<String> {
     if !sessions_end(project) {
         found.push("sessions of overnight are left".into());
     }
+    let control = format!(
+        "select has_database_privilege('public', '{}', 'connect')::text",
+        project.control
+    );
+    if cluster.one("postgres", &control) != "false" {
+        found.push("the control database is open to everybody".into());
+    }
     let row = ledger_row(
         project,
         &format!(
