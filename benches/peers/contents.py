@@ -58,7 +58,8 @@ def _not_vacuumed(server, database, table):
     )
     pages, visible, tuples = (float(field) for field in listed[0])
     findings = []
-    if visible < 0.99 * pages:
+    # A plain VACUUM of PostgreSQL 18 leaves two to four of a hundred pages of a fresh COPY unmarked.
+    if visible < 0.95 * pages:
         findings.append(f"only {visible:.0f} of {pages:.0f} pages are all-visible")
     if tuples <= 0:
         findings.append("not analyzed")
