@@ -79,6 +79,12 @@ pub fn night(project: &Project, night: u64) {
         String::from("id,state,city,name,remark,premium,deductible,members,started,seen,active\n");
     let mut visits = String::from("plan,code,amount\n");
     let first = night * 12;
+    // Every row is seen anew every night: that is as it should be.
+    let (month, day) = match night {
+        0..30 => (9, night + 1),
+        30..61 => (10, night - 29),
+        _ => (11, night - 60),
+    };
     for id in first..first + PLANS + night * 3 {
         // In which of the nights so far this row was last touched.
         let touched = (1..=night)
@@ -94,7 +100,7 @@ pub fn night(project: &Project, night: u64) {
         };
         writeln!(
             plans,
-            "{id},{state},{city},Plan {} of {city},{remark},{}.{:02},{}.{:02},{},20{:02}-{:02}-{:02},2026-11-{:02} 0{}:00:00+00,{}",
+            "{id},{state},{city},Plan {} of {city},{remark},{}.{:02},{}.{:02},{},20{:02}-{:02}-{:02},2026-{month:02}-{day:02} 0{}:00:00+00,{}",
             roll(3) % 900,
             20 + roll(4) % 180,
             1 + roll(5) % 99,
@@ -104,8 +110,6 @@ pub fn night(project: &Project, night: u64) {
             10 + dice(id, 79) % 15,
             1 + dice(id, 80) % 12,
             1 + dice(id, 81) % 28,
-            // Every row is seen anew every night: that is as it should be.
-            night + 1,
             dice(id, 82) % 10,
             roll(9) % 10 < 8
         )
