@@ -89,7 +89,9 @@ fn rows_are_shown_only_to_whoever_asks_and_only_what_is_declared() {
     }
     assert!(!refused.stderr.contains("5.05"), "{}", refused.stderr);
     let kept = project.ledger(
-        "select count(*) from ledger.finding f where f::text like '%5.05%' or f::text like '%canary%'",
+        // Not of the time, which may well have such digits.
+        "select count(*) from ledger.finding, concat_ws(' ', gate, finding, reason) as said
+         where said like '%5.05%' or said like '%canary%'",
     );
     assert_eq!(kept, "0");
 }
