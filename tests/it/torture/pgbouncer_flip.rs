@@ -1,5 +1,8 @@
 //! The alias moves behind a pooler in transaction mode, again and again, under load: no transaction
 //! fails and none sees two builds.
+//!
+//! A busy machine makes transactions wait without any move. The same clients are therefore measured before
+//! the first move as well: what they wait longest there is the machine's, and comes on top of the limit.
 
 use super::{Row, percentile};
 use crate::support::pooler::first;
@@ -10,6 +13,8 @@ use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 8;
 const LIMIT: Duration = Duration::from_millis(250);
+/// How long the clients are measured before the first move.
+const BEFORE: Duration = Duration::from_secs(4);
 const BUILD: &str = "select build from overnight.build";
 
 /// What one client met.
@@ -17,7 +22,8 @@ const BUILD: &str = "select build from overnight.build";
 struct Met {
     failed: Vec<String>,
     mixed: usize,
-    times: Vec<Duration>,
+    /// When each transaction began, and how long it took.
+    times: Vec<(Instant, Duration)>,
     /// Builds in the order in which they were seen, without repeats.
     builds: Vec<String>,
 }
@@ -39,10 +45,12 @@ fn no_transaction_fails_or_sees_two_builds_while_a_pooler_is_moved() {
         nights.push(project.live());
     }
     let stop = AtomicBool::new(false);
-    let met: Vec<Met> = std::thread::scope(|scope| {
+    let (met, first_flip): (Vec<Met>, Instant) = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| scope.spawn(|| client(&project, &stop)))
             .collect();
+        std::thread::sleep(row.pick(BEFORE, 5 * BEFORE));
+        let first_flip = Instant::now();
         for flip in 0..flips {
             std::thread::sleep(Duration::from_millis(200));
             let to = &nights[flip % 2];
@@ -50,12 +58,13 @@ fn no_transaction_fails_or_sees_two_builds_while_a_pooler_is_moved() {
         }
         std::thread::sleep(Duration::from_millis(200));
         stop.store(true, Ordering::SeqCst);
-        clients.into_iter().map(|one| one.join().unwrap()).collect()
+        let met = clients.into_iter().map(|one| one.join().unwrap());
+        (met.collect(), first_flip)
     });
     check_invariants(&project);
 
     let mut bad = Vec::new();
-    let (mut failed, mut mixed, mut times) = (0, 0, Vec::new());
+    let (mut failed, mut mixed, mut times, mut before) = (0, 0, Vec::new(), Vec::new());
     for (number, client) in met.into_iter().enumerate() {
         failed += client.failed.len();
         mixed += client.mixed;
@@ -67,21 +76,30 @@ fn no_transaction_fails_or_sees_two_builds_while_a_pooler_is_moved() {
                 client.builds.len()
             ));
         }
-        times.extend(client.times);
+        for (began, took) in client.times {
+            match began + took < first_flip {
+                true => before.push(took),
+                false => times.push(took),
+            }
+        }
     }
     if mixed > 0 {
         bad.push(format!("{mixed} transactions saw two builds"));
     }
     let usual = percentile(&times, 0.5);
     let added = percentile(&times, 1.0) - usual;
-    if added > LIMIT {
-        bad.push(format!("a transaction took {added:?} longer than usual"));
+    let without = percentile(&before, 1.0).saturating_sub(usual);
+    if added > LIMIT + without {
+        bad.push(format!(
+            "a transaction took {added:?} longer than usual, {without:?} without a move"
+        ));
     }
     let count = times.len();
     row.end(
         &format!(
-            "{flips} flips, {count} transactions: {failed} / {mixed} / {} ms",
-            added.as_millis()
+            "{flips} flips, {count} transactions: {failed} / {mixed} / {} ms; {} ms without a flip",
+            added.as_millis(),
+            without.as_millis()
         ),
         &json!({
             "flips": flips,
@@ -90,6 +108,7 @@ fn no_transaction_fails_or_sees_two_builds_while_a_pooler_is_moved() {
             "failed": failed,
             "mixed": mixed,
             "added_ms": added.as_secs_f64() * 1000.0,
+            "without_ms": without.as_secs_f64() * 1000.0,
             "usual_ms": usual.as_secs_f64() * 1000.0,
         }),
         &bad,
@@ -120,7 +139,7 @@ fn client(project: &Project, stop: &AtomicBool) -> Met {
             };
             match seen.await {
                 Ok((one, two)) => {
-                    met.times.push(began.elapsed());
+                    met.times.push((began, began.elapsed()));
                     met.mixed += usize::from(one != two);
                     if met.builds.last() != Some(&two) {
                         met.builds.push(two);
