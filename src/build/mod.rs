@@ -37,6 +37,13 @@ pub struct Database {
     pub connection_limit: i32,
 }
 
+impl Database {
+    /// False while it is closed, and after a drop that was cut short.
+    pub fn is_open(&self) -> bool {
+        self.allow_connections && self.connection_limit != -2
+    }
+}
+
 /// Looks a database up by name.
 pub async fn find_database(ledger: &Ledger, name: &str) -> Result<Option<Database>> {
     find(ledger, "d.datname = $1", &name).await

@@ -4,7 +4,7 @@ use super::{Desk, output};
 use crate::dataset::Dataset;
 use crate::operation::moves;
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[derive(Debug, clap::Args)]
 pub struct HoldArgs {
@@ -36,7 +36,10 @@ pub async fn hold(args: &HoldArgs, desk: &Desk) -> Result<u8> {
             ))?;
         }
     }
-    all_told(told, &args.dataset, desk)
+    if desk.json {
+        desk.each_as_json(&args.dataset, &told)?;
+    }
+    Ok(0)
 }
 
 pub async fn release(args: &ReleaseArgs, desk: &Desk) -> Result<u8> {
@@ -58,7 +61,10 @@ pub async fn release(args: &ReleaseArgs, desk: &Desk) -> Result<u8> {
             false => output::line(&format!("{name}: there was no hold"))?,
         }
     }
-    all_told(told, &args.dataset, desk)
+    if desk.json {
+        desk.each_as_json(&args.dataset, &told)?;
+    }
+    Ok(0)
 }
 
 /// One dataset, or all members of a group.
@@ -67,15 +73,4 @@ fn named(typed: &str, desk: &Desk) -> Result<Vec<Dataset>> {
         Some(group) => desk.members(group),
         None => Ok(vec![desk.dataset(typed)?]),
     }
-}
-
-fn all_told(told: Vec<Value>, typed: &str, desk: &Desk) -> Result<u8> {
-    if desk.json {
-        let is_group = desk.config.groups.named(typed).is_some();
-        match told.as_slice() {
-            [one] if !is_group => output::json(one)?,
-            all => output::json(&json!({"group": typed, "datasets": all}))?,
-        }
-    }
-    Ok(0)
 }

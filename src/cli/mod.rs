@@ -43,6 +43,8 @@ use crate::problem::{Problem, Status, hint_of, status_of};
 use anyhow::{Context, Result, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -153,6 +155,14 @@ impl Desk {
     fn members(&self, group: &Group) -> Result<Vec<Dataset>> {
         let members = group.members.iter();
         members.map(|member| self.dataset(member)).collect()
+    }
+
+    /// What became of each dataset that a name stands for: of one alone, or of the members of a group.
+    fn each_as_json<T: Serialize>(&self, typed: &str, all: &[T]) -> Result<()> {
+        match all {
+            [one] if self.config.groups.named(typed).is_none() => output::json(one),
+            all => output::json(&json!({"group": typed, "datasets": all})),
+        }
     }
 
     async fn workplace(&self) -> Result<Workplace> {

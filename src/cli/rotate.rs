@@ -8,7 +8,6 @@ use crate::operation::moves::{self, Moved};
 use crate::operation::{Workplace, groups, told};
 use crate::problem::Problem;
 use anyhow::{Result, bail};
-use serde_json::json;
 use std::future::Future;
 
 #[derive(Debug, clap::Args)]
@@ -98,16 +97,13 @@ async fn tell(place: &Workplace, typed: &str, ended: Ended<Vec<Moved>>, desk: &D
         Ended::Stopped(code) => return Ok(code),
         Ended::Done(moved) => moved,
     };
-    let is_group = desk.config.groups.named(typed).is_some();
-    match moved.as_slice() {
-        [one] if desk.json && !is_group => output::json(one)?,
-        all if desk.json => output::json(&json!({"group": typed, "datasets": all}))?,
-        all => {
-            for one in all {
-                report(one)?;
-            }
-            held(typed, all)?;
+    if desk.json {
+        desk.each_as_json(typed, &moved)?;
+    } else {
+        for one in &moved {
+            report(one)?;
         }
+        held(typed, &moved)?;
     }
     for one in &moved {
         until_signal(told::after_move(place, &one.dataset)).await?;

@@ -10,7 +10,6 @@ pub struct Together {
     pub dataset: String,
     /// `None` when nothing was live before.
     pub from_build: Option<i64>,
-    pub to_build: i64,
     /// Whether the alias leads there still.
     pub live: bool,
 }
@@ -43,8 +42,7 @@ impl Ledger {
             .map(|row| Together {
                 dataset: row.get(0),
                 from_build: row.get(1),
-                to_build: row.get(2),
-                live: row.get(3),
+                live: row.get(2),
             })
             .collect())
     }

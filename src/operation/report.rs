@@ -4,7 +4,7 @@
 //! by source, column and kind. Works long after the build was dropped.
 
 use super::Workplace;
-use crate::build::find_database_by_oid;
+use crate::build::{Database, find_database_by_oid};
 use crate::ledger::report::Record;
 use crate::ledger::{Build, Ledger};
 use crate::problem::Problem;
@@ -59,8 +59,7 @@ async fn rejects(
 ) -> Result<Option<Vec<Rejects>>> {
     let oid = build.database_oid.unwrap_or_default();
     let database = find_database_by_oid(ledger, oid).await?;
-    let Some(database) = database.filter(|d| d.allow_connections && d.connection_limit != -2)
-    else {
+    let Some(database) = database.filter(Database::is_open) else {
         return Ok(None);
     };
     let session = place.server.connect(&database.name, "report").await?;

@@ -51,11 +51,9 @@ pub async fn retire(
     }
     for build in ledger.builds(dataset).await? {
         let mut database = database_of(ledger, &build).await?;
-        if let Some(open) = database.as_mut().filter(|database| {
-            build.state == State::Tombstone
-                && database.allow_connections
-                && database.connection_limit != -2
-        }) && close_after_look(ledger, &build, open).await?
+        if build.state == State::Tombstone
+            && let Some(open) = database.as_mut().filter(|database| database.is_open())
+            && close_after_look(ledger, &build, open).await?
         {
             open.allow_connections = false;
         }

@@ -341,9 +341,8 @@ async fn repair_build(
             None => lost(ledger, build, done).await?,
         },
         State::Tombstone
-            if let Some(database) = database.as_ref().filter(|database| {
-                database.allow_connections && database.connection_limit != -2
-            }) && close_after_look(ledger, build, database).await? =>
+            if let Some(database) = database.as_ref().filter(|database| database.is_open())
+                && close_after_look(ledger, build, database).await? =>
         {
             done.push(format!(
                 "`{}` was open since a look inside that ended early, and was closed",
