@@ -40,7 +40,7 @@ const CONTROL_LOCK: Duration = Duration::from_secs(60);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -52,6 +52,7 @@ const STEPS: [&str; 11] = [
     include_str!("schema_server.sql"),
     include_str!("schema_audit.sql"),
     include_str!("schema_group.sql"),
+    include_str!("schema_12.sql"),
 ];
 
 /// Version of the tables after all steps.
