@@ -432,7 +432,7 @@ impl Config {
         Self::from_settings(project, typed.or(written), env)
     }
 
-    /// Settings of the embedded server, which needs no project.
+    /// The same for a command that needs no project: without one its folder is empty.
     pub fn resolve_server(project: Option<PathBuf>, typed: Settings, env: Env) -> Result<Config> {
         match (project, nearest_project()) {
             (Some(project), _) => Self::resolve(Some(project), typed, env),

@@ -1,7 +1,7 @@
 //! `overnight init`: a project that runs as it stands.
 
 use super::output;
-use crate::operation::init::{FILES, init};
+use crate::operation::init::init;
 use anyhow::Result;
 use serde_json::json;
 use std::path::PathBuf;
@@ -10,23 +10,28 @@ use std::path::PathBuf;
 pub struct Args {
     /// Folder to make; it may exist if it is empty
     dir: PathBuf,
+    /// Name of the dataset, and so of the alias; default: the folder's
+    #[arg(long, value_name = "DATASET")]
+    name: Option<String>,
 }
 
-/// Writes the files and lists them; says how to go on.
+/// Writes the files and lists them; says how to continue.
 pub fn exec(args: &Args, as_json: bool) -> Result<u8> {
-    init(&args.dir)?;
-    let paths = FILES.map(|(path, _)| path);
+    let made = init(&args.dir, args.name.as_deref())?;
     match as_json {
-        true => output::json(&json!({ "folder": args.dir, "files": paths }))?,
+        true => output::json(&json!({
+            "folder": args.dir, "dataset": made.dataset, "files": made.files,
+        }))?,
         false => {
-            for path in paths {
+            for path in &made.files {
                 output::line(&args.dir.join(path).display().to_string())?;
             }
         }
     }
     output::message(&format!(
-        "next: cd {} && overnight check && overnight run shop",
-        args.dir.display()
+        "next: cd {} && overnight check && overnight run {}",
+        args.dir.display(),
+        made.dataset
     ));
     Ok(0)
 }

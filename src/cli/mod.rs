@@ -36,7 +36,7 @@ mod verify;
 
 use crate::config::groups::Group;
 use crate::config::{Config, Settings};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, check_name};
 use crate::operation::Workplace;
 use crate::postgres::error::explain_chain;
 use crate::problem::{Problem, Status, hint_of, status_of};
@@ -140,6 +140,17 @@ enum Command {
     Man(completions::ManArgs),
 }
 
+impl Command {
+    /// A developer who has only pulled a subset has no project.
+    fn works_without_project(&self) -> bool {
+        match self {
+            Command::Subset(args) => args.works_without_project(),
+            Command::Url(_) | Command::Status(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What every command gets.
 struct Desk {
     config: Config,
@@ -149,6 +160,16 @@ struct Desk {
 impl Desk {
     fn dataset(&self, name: &str) -> Result<Dataset> {
         Dataset::read(&self.config.project, name)
+    }
+
+    /// A dataset, where the project has one of this name; some commands need no project.
+    fn known(&self, name: &str) -> Result<Option<Dataset>> {
+        check_name(name)?;
+        let project = &self.config.project;
+        match project.join("sources").join(name).is_dir() {
+            true => self.dataset(name).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The members of a group, in the order in which they are locked.
@@ -233,7 +254,10 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             &env,
         );
     }
-    let config = Config::resolve(cli.global.project, cli.settings, &env)?;
+    let config = match cli.command.works_without_project() {
+        true => Config::resolve_server(cli.global.project, cli.settings, &env)?,
+        false => Config::resolve(cli.global.project, cli.settings, &env)?,
+    };
     let desk = Desk {
         config,
         json: cli.global.json,

@@ -2,6 +2,7 @@
 
 use super::{Desk, output};
 use crate::operation::inspect::{Status, status};
+use crate::operation::subset::{Served, served};
 use crate::rotate::Seen;
 use crate::units::{Bytes, grouped};
 use anyhow::Result;
@@ -15,19 +16,35 @@ pub struct Args {
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let place = desk.workplace().await?;
     let all = status(&place, args.dataset.as_deref()).await?;
+    let subsets = served(&place.server, args.dataset.as_deref()).await?;
     if desk.json {
-        output::json(&json!({ "datasets": all }))?;
-    } else if all.is_empty() {
+        output::json(&json!({ "datasets": all, "subsets": subsets }))?;
+    } else if all.is_empty() && subsets.is_empty() {
         output::line("nothing was ever run on this server")?;
     } else {
         let groups = &desk.config.groups;
         let texts: Vec<String> = all
             .iter()
             .map(|one| describe(one, groups.typed_for(&one.dataset)))
+            .chain(subsets.iter().map(describe_subset))
             .collect();
         output::line(&texts.join("\n\n"))?;
     }
     Ok(0)
+}
+
+fn describe_subset(subset: &Served) -> String {
+    let mut out = format!(
+        "{}: `{}` is a subset of `{}`; `overnight subset drop {}` removes it",
+        subset.dataset,
+        subset.database,
+        subset.build.as_deref().unwrap_or("an unknown build"),
+        subset.dataset
+    );
+    if subset.clones > 0 {
+        out += &format!("\n  clones     {}", subset.clones);
+    }
+    out
 }
 
 /// Where an alias leads at one place.

@@ -2,7 +2,7 @@
 
 use super::interrupt::{Ended, stoppable};
 use super::{Desk, env, holds_password, output};
-use crate::operation::subset::{Destination, Made, choose, clones, pull, sweep, take};
+use crate::operation::subset::{Artifact, Destination, Made, choose, clones, sweep, take};
 use crate::problem::Problem;
 use crate::subset::plan::Plan;
 use crate::units::{Bytes, grouped};
@@ -32,8 +32,10 @@ pub struct Args {
 enum Command {
     /// Restore the newest artifact on the embedded server, under the name of the alias
     Pull {
-        dataset: String,
-        /// A file, or a folder or prefix; default: `artifact` in [subset] of dataset.toml
+        /// A dataset, or the place of its artifact: FILE.tar.zst, FOLDER/ or s3://BUCKET/PREFIX/
+        #[arg(value_name = "DATASET|WHERE")]
+        what: String,
+        /// Where the artifact of DATASET is; default: `artifact` in [subset] of dataset.toml
         #[arg(long, value_name = "WHERE")]
         from_artifact: Option<String>,
         /// The artifact of this build; default: the newest
@@ -54,67 +56,88 @@ enum Command {
     Drop { dataset: String },
 }
 
+impl Args {
+    /// Only a subset that is taken of a build needs the project's files.
+    pub(super) fn works_without_project(&self) -> bool {
+        self.command.is_some()
+    }
+}
+
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     match (&args.command, &args.dataset) {
         (None, Some(dataset)) => subset(dataset, args, desk).await,
-        (
-            Some(Command::Pull {
-                dataset,
-                from_artifact,
-                build,
-            }),
-            _,
-        ) => {
-            let dataset = desk.dataset(dataset)?;
-            let from = from_artifact.as_deref();
-            let work = pull(&desk.config, &dataset, from, build.as_deref(), &env);
-            let after = sweep(&desk.config, &dataset, &Destination::Embedded, &env);
-            match stoppable(work, after).await? {
-                Ended::Done(made) => told(&made, desk),
-                Ended::Stopped(code) => Ok(code),
-            }
-        }
-        (
-            Some(Command::Clone {
-                dataset,
-                name,
-                drop,
-            }),
-            _,
-        ) => {
-            let dataset = desk.dataset(dataset)?;
-            if let Some(name) = drop {
-                clones::drop_clone(&desk.config, &dataset, name, &env).await?;
-                if desk.json {
-                    output::json(&json!({"dataset": dataset.name, "dropped": [name]}))?;
-                } else {
-                    output::line(&format!("{}: `{name}` was dropped", dataset.name))?;
-                }
-                return Ok(0);
-            }
-            let made = clones::clone(&desk.config, &dataset, name.as_deref(), &env).await?;
-            if desk.json {
-                output::json(&made)?;
-            } else {
-                output::line(&made.url)?;
-            }
-            Ok(0)
-        }
-        (Some(Command::Drop { dataset }), _) => {
-            let dataset = desk.dataset(dataset)?;
-            let dropped = clones::drop_all(&desk.config, &dataset, &env).await?;
-            if desk.json {
-                output::json(&json!({"dataset": dataset.name, "dropped": dropped}))?;
-            } else if dropped.is_empty() {
-                output::line(&format!("{}: there is no subset", dataset.name))?;
-            }
-            for name in dropped.iter().filter(|_| !desk.json) {
-                output::line(&format!("{}: `{name}` was dropped", dataset.name))?;
-            }
-            Ok(0)
-        }
+        (Some(command), _) => own(command, desk).await,
         (None, None) => bail!(Problem::usage("name a dataset")),
     }
+}
+
+/// What is done with the embedded server alone; no project is needed.
+async fn own(command: &Command, desk: &Desk) -> Result<u8> {
+    match command {
+        Command::Pull {
+            what,
+            from_artifact,
+            build,
+        } => pull(what, from_artifact.as_deref(), build.as_deref(), desk).await,
+        Command::Clone {
+            dataset,
+            drop: Some(name),
+            ..
+        } => {
+            clones::drop_clone(&desk.config, dataset, name, &env).await?;
+            dropped(dataset, std::slice::from_ref(name), desk)
+        }
+        Command::Clone { dataset, name, .. } => {
+            let made = clones::clone(&desk.config, dataset, name.as_deref(), &env).await?;
+            match desk.json {
+                true => output::json(&made)?,
+                false => output::line(&made.url)?,
+            }
+            Ok(0)
+        }
+        Command::Drop { dataset } => {
+            let names = clones::drop_all(&desk.config, dataset, &env).await?;
+            dropped(dataset, &names, desk)
+        }
+    }
+}
+
+async fn pull(what: &str, from: Option<&str>, build: Option<&str>, desk: &Desk) -> Result<u8> {
+    let config = &desk.config;
+    let is_place = what.contains(['/', '.']);
+    if let (true, Some(from)) = (is_place, from) {
+        bail!(
+            Problem::usage(format!("two places of an artifact: `{what}` and `{from}`"))
+                .hint("write `overnight subset pull WHERE`, or `overnight subset pull DATASET --from-artifact WHERE`")
+        );
+    }
+    let artifact = match is_place {
+        true => Artifact::find(config, None, None, Some(what), build).await?,
+        false => {
+            let known = desk.known(what)?;
+            Artifact::find(config, Some(what), known.as_ref(), from, build).await?
+        }
+    };
+    let work = artifact.restore(config, &env);
+    let after = sweep(config, artifact.dataset(), &Destination::Embedded, &env);
+    match stoppable(work, after).await? {
+        Ended::Done(made) => told(&made, desk),
+        Ended::Stopped(code) => Ok(code),
+    }
+}
+
+fn dropped(dataset: &str, names: &[String], desk: &Desk) -> Result<u8> {
+    if desk.json {
+        output::json(&json!({"dataset": dataset, "dropped": names}))?;
+        return Ok(0);
+    }
+    if names.is_empty() {
+        output::line(&format!("{dataset}: there is no subset"))?;
+    }
+    for name in names {
+        output::line(&format!("{dataset}: `{name}` was dropped"))?;
+    }
+    Ok(0)
 }
 
 async fn subset(dataset: &str, args: &Args, desk: &Desk) -> Result<u8> {
@@ -140,7 +163,7 @@ async fn subset(dataset: &str, args: &Args, desk: &Desk) -> Result<u8> {
         return Ok(0);
     }
     let work = take(&place, &dataset, build, &to, &env);
-    let after = sweep(&desk.config, &dataset, &to, &env);
+    let after = sweep(&desk.config, &dataset.name, &to, &env);
     match stoppable(work, after).await? {
         Ended::Done(made) => told(&made, desk),
         Ended::Stopped(code) => Ok(code),

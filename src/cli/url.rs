@@ -2,7 +2,9 @@
 
 use super::{Desk, output};
 use crate::operation::routes;
-use anyhow::Result;
+use crate::operation::subset::served;
+use crate::problem::Problem;
+use anyhow::{Result, bail};
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -14,11 +16,22 @@ pub struct Args {
 }
 
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
-    let dataset = desk.dataset(&args.dataset)?;
+    let dataset = &args.dataset;
+    let known = desk.known(dataset)?;
     let place = desk.workplace().await?;
-    let url = routes::url(&place, &dataset.name, args.role.as_deref()).await?;
+    if known.is_none() && served(&place.server, Some(dataset)).await?.is_empty() {
+        // A project says which datasets it has; without one there is nothing but the subset.
+        if !desk.config.project.as_os_str().is_empty() {
+            desk.dataset(dataset)?;
+        }
+        bail!(
+            Problem::refused(format!("the server has no subset of `{dataset}`"))
+                .hint(format!("`overnight subset pull {dataset}` restores one; the address of a nightly build needs its project, `--project DIR`"))
+        );
+    }
+    let url = routes::url(&place, dataset, args.role.as_deref()).await?;
     if desk.json {
-        output::json(&json!({"dataset": dataset.name, "url": url}))?;
+        output::json(&json!({"dataset": dataset, "url": url}))?;
     } else {
         output::line(&url)?;
     }

@@ -404,9 +404,33 @@ pub async fn refuse_stranger(ledger: &Ledger, router: &Router, dataset: &str) ->
     let nothing_live = ledger.dataset(dataset).await?.live_build.is_none();
     if nothing_live && find_database(ledger, dataset).await?.is_some() && switch::on("run.stranger")
     {
+        if is_subset(ledger, dataset).await? {
+            bail!(
+                Problem::refused(format!(
+                    "the database `{dataset}` is a subset; nothing was changed"
+                ))
+                .hint(format!(
+                    "`overnight subset drop {dataset}` removes it, then run again; another --home keeps both"
+                ))
+            );
+        }
         bail!(stranger_at(dataset));
     }
     Ok(())
+}
+
+/// Whether a database is what `overnight subset` made.
+async fn is_subset(ledger: &Ledger, database: &str) -> Result<bool> {
+    let row = ledger
+        .session
+        .query_opt(
+            "select coalesce(shobj_description(oid, 'pg_database') like 'overnight subset; %', false)
+             from pg_database where datname = $1",
+            &[&database],
+        )
+        .await
+        .with_context(|| format!("read the comment of `{database}`"))?;
+    Ok(row.is_some_and(|row| row.get(0)))
 }
 
 fn stranger_at(alias: &str) -> Problem {

@@ -34,6 +34,9 @@ pub struct Head {
     pub rules_digest: String,
     pub collate: String,
     pub ctype: String,
+    /// Roles that read the builds; artifacts of earlier releases do not name them.
+    #[serde(default)]
+    pub readers: Vec<String>,
     pub tables: Vec<HeadTable>,
     pub sequences: Vec<HeadSequence>,
     pub references: Vec<HeadReference>,
@@ -107,7 +110,7 @@ impl Head {
     ///
     /// # Errors
     /// Status 1 when the build was made by other schema files than the project has now.
-    pub async fn of(chosen: &Chosen, files: &SqlFiles) -> Result<Head> {
+    pub async fn of(chosen: &Chosen, files: &SqlFiles, readers: &[String]) -> Result<Head> {
         let keeper = chosen.keeper.lock().await;
         let made_by = keeper
             .query("select path, sha256 from overnight.sql_file", &[])
@@ -190,6 +193,7 @@ impl Head {
             rules_digest: chosen.plan.rules_digest.clone(),
             collate: locale.try_get(0)?,
             ctype: locale.try_get(1)?,
+            readers: readers.to_vec(),
             tables: tables.collect(),
             sequences,
             references: references.collect(),

@@ -54,6 +54,7 @@ impl Role {
 /// A database of a subset, as its comment says.
 #[derive(Debug, Clone)]
 pub struct Found {
+    pub dataset: String,
     pub name: String,
     pub oid: u32,
     pub role: Role,
@@ -100,8 +101,8 @@ fn read_mark(text: &str) -> Option<(String, Role, String)> {
     Some((dataset.to_owned(), Role::of(role)?, nonce.to_owned()))
 }
 
-/// The subsets of a dataset on this server that belong to this role.
-pub async fn list(session: &Session, dataset: &str) -> Result<Vec<Found>> {
+/// The databases of subsets on this server that belong to this role, of one dataset or of all.
+pub async fn list(session: &Session, dataset: Option<&str>) -> Result<Vec<Found>> {
     let rows = session
         .query(
             "select d.oid, d.datname::text, shobj_description(d.oid, 'pg_database')
@@ -116,12 +117,15 @@ pub async fn list(session: &Session, dataset: &str) -> Result<Vec<Found>> {
     for row in rows {
         let text: String = row.try_get(2)?;
         match read_mark(&text) {
-            Some((of, role, nonce)) if of == dataset => found.push(Found {
-                oid: row.try_get(0)?,
-                name: row.try_get(1)?,
-                role,
-                nonce,
-            }),
+            Some((of, role, nonce)) if dataset.is_none_or(|dataset| of == dataset) => {
+                found.push(Found {
+                    dataset: of,
+                    oid: row.try_get(0)?,
+                    name: row.try_get(1)?,
+                    role,
+                    nonce,
+                })
+            }
             _ => {}
         }
     }
@@ -154,7 +158,7 @@ pub async fn lock(session: &Session, dataset: &str) -> Result<()> {
 
 /// Drops what commands that were cut short have left.
 pub async fn sweep(server: &Server, session: &Session, dataset: &str) -> Result<()> {
-    for found in list(session, dataset).await? {
+    for found in list(session, Some(dataset)).await? {
         if matches!(found.role, Role::Unfinished | Role::Finished) {
             tracing::debug!("dropping `{}`, which is not finished", found.name);
             drop_ours(server, session, &found).await?;
@@ -281,7 +285,7 @@ pub async fn put_in_place(
     }
     // Before it has its name, so that services are never kept out.
     let_in(session, &newcomers[0].0, readers).await?;
-    let before = list(session, dataset).await?;
+    let before = list(session, Some(dataset)).await?;
     let leaving: Vec<(Found, String)> = before
         .into_iter()
         .filter(|found| newcomers.iter().any(|(_, name, _)| *name == found.name))
@@ -424,6 +428,20 @@ pub async fn let_in(session: &Session, name: &str, readers: &[String]) -> Result
             .with_context(|| format!("let `{reader}` into `{name}`"))?;
     }
     Ok(())
+}
+
+/// The roles that were let into a database, other than its owner.
+pub async fn admitted(session: &Session, name: &str) -> Result<Vec<String>> {
+    let rows = session
+        .query(
+            "select distinct r.rolname::text from pg_database d
+             cross join lateral aclexplode(d.datacl) a join pg_roles r on r.oid = a.grantee
+             where d.datname = $1 and a.privilege_type = 'CONNECT' and a.grantee <> d.datdba order by 1",
+            &[&name],
+        )
+        .await
+        .with_context(|| format!("read who may enter `{name}`"))?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 #[cfg(test)]

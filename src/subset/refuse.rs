@@ -22,7 +22,7 @@ pub async fn stranger(session: &Session, dataset: &str, alias: &str) -> Result<(
         )
         .await?
         .try_get(0)?;
-    let ours = list(session, dataset).await?;
+    let ours = list(session, Some(dataset)).await?;
     let ours = ours
         .iter()
         .any(|found| found.name == alias && found.role == Role::Alias);

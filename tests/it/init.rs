@@ -2,7 +2,6 @@
 
 use crate::support::Project;
 use crate::support::cluster::{LOADER, cluster};
-use overnight::operation::init::FILES;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +17,7 @@ fn overnight(folder: &Path, arguments: &[&str]) -> crate::support::Ended {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", folder)
         .env("OVERNIGHT_TARGET", cluster().url("postgres", LOADER))
-        .env("OVERNIGHT_CONTROL_DATABASE", "control_init_shop")
+        .env("OVERNIGHT_CONTROL_DATABASE", "control_init_store")
         .stdin(Stdio::null());
     Project::finish(&mut command)
 }
@@ -27,27 +26,26 @@ fn overnight(folder: &Path, arguments: &[&str]) -> crate::support::Ended {
 fn the_project_that_init_makes_runs_as_it_stands_and_nothing_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let made = overnight(folder.path(), &["init", "store"]).code(0);
-    made.says(&["cd store && overnight check && overnight run shop"]);
+    made.says(&["cd store && overnight check && overnight run store"]);
     let project = folder.path().join("store");
-    for (path, _) in FILES {
-        assert!(project.join(path).is_file(), "{path}");
-    }
+    let ignored = fs::read_to_string(project.join(".gitignore")).unwrap();
+    assert!(ignored.contains("*~"), "{ignored}");
     let all = |sql: &str| cluster().sql("postgres", sql).unwrap();
-    all("create role shop_reader login");
+    all("create role store_reader login");
     overnight(&project, &["check"]).code(0);
-    overnight(&project, &["run", "shop"]).code(0);
+    overnight(&project, &["run", "store"]).code(0);
     let rows = cluster()
         .sql_as(
-            "shop_reader",
-            "shop",
+            "store_reader",
+            "store",
             "select count(*) || ' ' || sum(price) from item",
         )
         .unwrap();
     assert_eq!(rows[0][0].as_deref(), Some("3 242.40"));
     // The check that came with it is one that can fail.
     let bad = "id,name,price\n1,Lamp,-12.50\n2,Chair,80\n";
-    fs::write(project.join("in/shop/items.csv"), bad).unwrap();
-    let stopped = overnight(&project, &["run", "shop"]).code(1);
+    fs::write(project.join("in/store/items.csv"), bad).unwrap();
+    let stopped = overnight(&project, &["run", "store"]).code(1);
     stopped.says(&["010_price"]);
 
     let before = fs::read(project.join("overnight.toml")).unwrap();
@@ -59,12 +57,25 @@ fn the_project_that_init_makes_runs_as_it_stands_and_nothing_is_written_over() {
     let listed = overnight(folder.path(), &["init", "empty", "--json"])
         .code(0)
         .json();
-    assert_eq!(listed["files"].as_array().unwrap().len(), FILES.len());
+    assert_eq!(listed["dataset"], "empty");
+    for path in listed["files"].as_array().unwrap() {
+        let path = folder.path().join("empty").join(path.as_str().unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("shop"), "{}: {text}", path.display());
+    }
+    // Another folder is another alias, also where the folder's name cannot be one.
+    let odd = overnight(folder.path(), &["init", "My Store-2"]).code(0);
+    odd.says(&["overnight run my_store_2"]);
+    overnight(&folder.path().join("My Store-2"), &["check"]).code(0);
+    overnight(folder.path(), &["init", "other", "--name", "No Name"])
+        .code(2)
+        .says(&["`No Name` cannot name a dataset"]);
+    assert!(!folder.path().join("other").exists());
 
-    for database in ["shop", "control_init_shop"] {
+    for database in ["store", "control_init_store"] {
         all(&format!("drop database {database} with (force)"));
     }
-    all("drop role shop_reader");
+    all("drop role store_reader");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::Destination;
 use super::recipients::{MAINTENANCE, Recipients, embedded};
 use crate::config::{Config, Env};
-use crate::dataset::{Dataset, hex};
+use crate::dataset::{check_name, hex};
 use crate::postgres::check_ident;
 use crate::problem::Problem;
-use crate::subset::place::{self, Found, Role};
+use crate::subset::place::{self, Role};
 use anyhow::{Context, Result, bail};
 use rand::Rng;
 use serde::Serialize;
@@ -26,38 +26,45 @@ pub struct Cloned {
 /// Status 1 without a subset on the embedded server, or when the name is taken.
 pub async fn clone(
     config: &Config,
-    dataset: &Dataset,
+    dataset: &str,
     name: Option<&str>,
     env: Env<'_>,
 ) -> Result<Cloned> {
     let began = std::time::Instant::now();
     let (_, server) = embedded(config, env).await?;
     let session = server.connect(MAINTENANCE, "subset clone").await?;
-    let template = find(&place::list(&session, &dataset.name).await?, Role::Template)
+    let all = place::list(&session, Some(dataset)).await?;
+    let template = all
+        .iter()
+        .find(|one| one.role == Role::Template)
         .with_context(|| {
             Problem::refused(format!(
                 "the embedded server has no subset of `{}` to clone",
-                dataset.name
+                dataset
             ))
             .hint(format!(
                 "`overnight subset pull {0}` or `overnight subset {0}` makes one",
-                dataset.name
+                dataset
             ))
         })?;
     let name = match name {
         Some(name) => name.to_owned(),
         None => {
             let some = hex(&rand::rng().random::<[u8; 4]>());
-            format!("{}_clone_{some}", dataset.name)
+            format!("{}_clone_{some}", dataset)
         }
     };
     check_ident(&name).with_context(|| Problem::usage("read --name"))?;
     place::copy_database(&session, &template.name, &name).await?;
-    place::mark(&session, &name, &dataset.name, Role::Clone, &template.nonce).await?;
-    place::let_in(&session, &name, &dataset.settings.readers).await?;
+    place::mark(&session, &name, dataset, Role::Clone, &template.nonce).await?;
+    // The template is closed to the readers; the alias is not.
+    if let Some(alias) = all.iter().find(|one| one.role == Role::Alias) {
+        let readers = place::admitted(&session, &alias.name).await?;
+        place::let_in(&session, &name, &readers).await?;
+    }
     session.close().await;
     Ok(Cloned {
-        dataset: dataset.name.clone(),
+        dataset: dataset.to_owned(),
         url: server.target().url_for(&name, None),
         name,
         seconds: began.elapsed().as_secs_f64(),
@@ -68,25 +75,20 @@ pub async fn clone(
 ///
 /// # Errors
 /// Status 1 for a database that is no clone of this dataset's subset.
-pub async fn drop_clone(
-    config: &Config,
-    dataset: &Dataset,
-    name: &str,
-    env: Env<'_>,
-) -> Result<()> {
+pub async fn drop_clone(config: &Config, dataset: &str, name: &str, env: Env<'_>) -> Result<()> {
     let (_, server) = embedded(config, env).await?;
     let session = server.connect(MAINTENANCE, "subset clone").await?;
-    let all = place::list(&session, &dataset.name).await?;
+    let all = place::list(&session, Some(dataset)).await?;
     let found = all.into_iter().find(|one| one.name == name);
     let Some(found) = found.filter(|one| one.role == Role::Clone) else {
         bail!(
             Problem::refused(format!(
                 "`{name}` is no clone of the subset of `{}`; nothing was dropped",
-                dataset.name
+                dataset
             ))
             .hint(format!(
                 "`overnight subset drop {}` drops the subset with all its clones",
-                dataset.name
+                dataset
             ))
         );
     };
@@ -99,11 +101,8 @@ pub async fn drop_clone(
 ///
 /// # Errors
 /// As for taking one.
-pub async fn drop_all(config: &Config, dataset: &Dataset, env: Env<'_>) -> Result<Vec<String>> {
-    let recipients = Recipients::open(config, dataset, &Destination::Embedded, env).await?;
+pub async fn drop_all(config: &Config, dataset: &str, env: Env<'_>) -> Result<Vec<String>> {
+    check_name(dataset)?;
+    let recipients = Recipients::open(config, dataset, &[], &Destination::Embedded, env).await?;
     recipients.clear().await
-}
-
-fn find(all: &[Found], role: Role) -> Option<Found> {
-    all.iter().find(|found| found.role == role).cloned()
 }

@@ -6,7 +6,9 @@
 
 mod address;
 pub mod clones;
+mod pull;
 mod recipients;
+mod served;
 
 use super::Workplace;
 use crate::config::{Config, Env, dereference};
@@ -15,7 +17,7 @@ use crate::ledger::{Ledger, State};
 use crate::problem::Problem;
 use crate::schema::files::SqlFiles;
 use crate::secret::Secret;
-use crate::subset::artifact::{Reader, Writer};
+use crate::subset::artifact::Writer;
 use crate::subset::catalog::Catalog;
 use crate::subset::closure::{self, Chosen};
 use crate::subset::head::Head;
@@ -24,8 +26,10 @@ use crate::subset::rules::Rules;
 use address::Address;
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt};
+pub use pull::Artifact;
 pub use recipients::Recipients;
 use serde::Serialize;
+pub use served::{Served, served};
 
 /// The key of the masks is at least so long.
 const LEAST_KEY_BYTES: usize = 16;
@@ -148,11 +152,14 @@ pub async fn take(
     let files = SqlFiles::read(&dataset.sql)?;
     let target = match to {
         Destination::Artifact(_) => None,
-        other => Some(Recipients::open(&place.config, dataset, other, env).await?),
+        other => {
+            let readers = &dataset.settings.readers;
+            Some(Recipients::open(&place.config, &dataset.name, readers, other, env).await?)
+        }
     };
     let chosen = choose(place, dataset, build).await?;
     let secret = secret(dataset, &chosen.rules, env)?;
-    let head = Head::of(&chosen, &files).await?;
+    let head = Head::of(&chosen, &files, &dataset.settings.readers).await?;
     tracing::info!("{}: {} rows are chosen", dataset.name, chosen.plan.rows());
     let (at, bytes) = match (target, to) {
         (Some(target), _) => {
@@ -161,7 +168,7 @@ pub async fn take(
             (target.fill(&head, copied).await?, None)
         }
         (None, Destination::Artifact(text)) => {
-            let address = Address::read(text, &dataset.name, Some(&head.build))?;
+            let address = Address::read(text, Some(&dataset.name), Some(&head.build))?;
             let bytes = write(&place.config, &address, &chosen, &head, secret.as_ref()).await?;
             (address.text(), Some(bytes))
         }
@@ -190,73 +197,11 @@ pub async fn publish(place: &Workplace, dataset: &Dataset, env: Env<'_>) -> Resu
     take(place, dataset, None, &to, env).await.map(Some)
 }
 
-/// Restores an artifact on the embedded server, the newest unless a build is named.
-///
-/// # Errors
-/// Status 1 for an artifact that is broken; what was there before stays.
-pub async fn pull(
-    config: &Config,
-    dataset: &Dataset,
-    from: Option<&str>,
-    build: Option<&str>,
-    env: Env<'_>,
-) -> Result<Made> {
-    let began = std::time::Instant::now();
-    let text = from
-        .or(dataset.settings.subset.artifact.as_deref())
-        .with_context(|| {
-            Problem::usage("no artifact: where is it?").hint(
-                "--from-artifact s3://BUCKET/PREFIX/ or a folder or file, or `artifact` in [subset] of dataset.toml",
-            )
-        })?;
-    let address = Address::read(text, &dataset.name, build)?;
-    let (location, object) = address.find(config, &dataset.name).await?;
-    let target = Recipients::open(config, dataset, &Destination::Embedded, env).await?;
-    let mut reader = Reader::open(&location, &object)
-        .await
-        .with_context(|| format!("read `{}`", object.key))?;
-    let head = reader.head().clone();
-    if head.dataset != dataset.name {
-        bail!(Problem::refused(format!(
-            "`{}` is a subset of `{}`, not of `{}`",
-            object.key, head.dataset, dataset.name
-        )));
-    }
-    let copied = async |recipient: &Recipient<'_>| {
-        for table in &recipient.head.tables {
-            let mut receiver = recipient.receive(table).await?;
-            reader
-                .table(async |bytes| receiver.write(bytes).await)
-                .await?;
-            receiver.finish().await?;
-        }
-        reader.finish().await
-    };
-    let at = target
-        .fill(&head, copied)
-        .await
-        .with_context(|| format!("restore `{}`", object.key))?;
-    Ok(Made {
-        dataset: dataset.name.clone(),
-        build: head.build.clone(),
-        rows: head.rows(),
-        tables: head.tables.len(),
-        at,
-        bytes: Some(object.size),
-        seconds: began.elapsed().as_secs_f64(),
-    })
-}
-
 /// Sweeps what a command that was stopped has begun, as soon as its sessions are gone.
 ///
 /// # Errors
 /// As for taking a subset.
-pub async fn sweep(
-    config: &Config,
-    dataset: &Dataset,
-    to: &Destination,
-    env: Env<'_>,
-) -> Result<()> {
+pub async fn sweep(config: &Config, dataset: &str, to: &Destination, env: Env<'_>) -> Result<()> {
     if let Destination::Artifact(_) = to {
         // Whoever writes one removes it when dropped.
         return Ok(());
@@ -264,7 +209,7 @@ pub async fn sweep(
     let mut tried = 0;
     loop {
         tried += 1;
-        match Recipients::open(config, dataset, to, env).await {
+        match Recipients::open(config, dataset, &[], to, env).await {
             Err(error) if tried < 20 => {
                 tracing::debug!("{}", crate::postgres::explain_chain(&error))
             }

@@ -3,7 +3,7 @@
 use super::Destination;
 use crate::capacity::Capacity;
 use crate::config::{Config, Env};
-use crate::dataset::{Dataset, hex};
+use crate::dataset::hex;
 use crate::embedded::Embedded;
 use crate::operation::options;
 use crate::postgres::{Server, Session, Target, check_ident};
@@ -49,19 +49,18 @@ impl Recipients {
     /// Status 1 where the live alias is, 75 when another command is at work; nothing was changed.
     pub async fn open(
         config: &Config,
-        dataset: &Dataset,
+        name: &str,
+        wanted: &[String],
         to: &Destination,
         env: Env<'_>,
     ) -> Result<Recipients> {
-        let name = &dataset.name;
-        let wanted = &dataset.settings.readers;
         let (server, session, alias, readers, is_embedded) = match to {
             Destination::Embedded => {
                 let (embedded, server) = embedded(config, env).await?;
                 refuse::live_here(&server, &config.control_database, name).await?;
                 embedded.ensure_readers(wanted).await?;
                 let session = server.connect(MAINTENANCE, "subset").await?;
-                (server, session, name.clone(), wanted.clone(), true)
+                (server, session, name.to_owned(), wanted.to_vec(), true)
             }
             Destination::Server(text) => {
                 let target = Target::resolve(Some(text.expose()), env)
@@ -84,7 +83,7 @@ impl Recipients {
         Ok(Recipients {
             limits: Limits::new(&capacity, config.index_sessions, &slots),
             stall_limit: config.load.stall_limit,
-            dataset: name.clone(),
+            dataset: name.to_owned(),
             embedded: is_embedded,
             server,
             session,
@@ -146,7 +145,7 @@ impl Recipients {
     /// Status 1 when one is in use; the others are gone.
     pub async fn clear(self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for found in place::list(&self.session, &self.dataset).await? {
+        for found in place::list(&self.session, Some(&self.dataset)).await? {
             place::drop_ours(&self.server, &self.session, &found).await?;
             if matches!(found.role, Role::Alias | Role::Template | Role::Clone) {
                 names.push(found.name);

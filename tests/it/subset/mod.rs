@@ -1,6 +1,7 @@
 //! Small copies for developers: every key leads somewhere, nothing is seen that should not be, and
 //! nothing that is live is touched.
 
+mod alone;
 mod artifact;
 mod closure;
 mod database;

@@ -292,7 +292,7 @@ async fn round(number: u64) {
     let file: SubsetFile = toml::from_str(&rules).unwrap();
     let from = server(&here.url("postgres", LOADER));
     let chosen = choose(&from, &name, &file).await;
-    let head = Head::of(&chosen, &files).await.unwrap();
+    let head = Head::of(&chosen, &files, &[]).await.unwrap();
 
     // The same seed takes the same rows, as the same bytes.
     let again = choose(&from, &name, &file).await;

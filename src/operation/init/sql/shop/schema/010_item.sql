@@ -1,4 +1,4 @@
--- What the shop sells. Written naturally: the tool sets keys and indexes aside for the load.
+-- What is sold. Written naturally: the tool sets keys and indexes aside for the load.
 select overnight.declare_version(1);
 
 create table item (
