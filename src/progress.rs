@@ -7,11 +7,23 @@ use crate::cpu;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// What a run is doing and what it has done.
 #[derive(Debug, Default)]
 pub struct Progress {
     inner: Mutex<Inner>,
+    steps: Mutex<Vec<Step>>,
+    stepped: Notify,
+}
+
+/// What the record of a run keeps, in the order in which it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A stage of a dataset or a group began.
+    Stage { unit: String, stage: &'static str },
+    /// The run works on this build.
+    Build(String),
 }
 
 #[derive(Debug, Default)]
@@ -81,11 +93,35 @@ impl Progress {
         let mut inner = self.lock();
         Self::end_stage(&mut inner);
         tracing::info!("{}: {stage}", inner.dataset);
+        let unit = inner.dataset.clone();
+        self.step(Step::Stage { unit, stage });
         inner.stage = Some(Begun {
             stage,
             at: Instant::now(),
             cpu_seconds: cpu::process_seconds(),
         });
+    }
+
+    /// Records which build the run works on.
+    pub fn build(&self, name: &str) {
+        self.step(Step::Build(name.to_owned()));
+    }
+
+    fn step(&self, step: Step) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.push(step);
+        self.stepped.notify_one();
+    }
+
+    /// The steps from number `from` on; they are counted from the start of the process.
+    pub fn steps_from(&self, from: usize) -> Vec<Step> {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.get(from..).unwrap_or_default().to_vec()
+    }
+
+    /// Waits for the next step. One listener at a time.
+    pub async fn stepped(&self) {
+        self.stepped.notified().await;
     }
 
     /// Says what the stage under way has moved, for the table at the end.

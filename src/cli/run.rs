@@ -8,6 +8,7 @@ use super::{Desk, env, output, run_group, worse};
 use crate::deadline::{Deadline, local_zone};
 use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report, Resume};
+use crate::operation::run_record::RunRecord;
 use crate::operation::told;
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, hint_of, status_of};
@@ -116,8 +117,18 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
         };
         let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
         let work = nightly::run(&place, dataset, &options, &progress, &env);
-        let ended = guarded(&place, datasets, work).await;
+        let names = vec![dataset.name.clone()];
+        let mut record = RunRecord::new(&place, &progress, unit.name(), names);
+        let ended = guarded(&place, datasets, record.during(work)).await;
         drop(watch);
+        match &ended {
+            Ok(Ended::Done(_)) => record.end(0, None).await,
+            Ok(Ended::Stopped(code)) => record.end(*code, Some("stopped by a signal")).await,
+            Err(error) => {
+                let text = explain_chain(error);
+                record.end(status_of(error) as u8, Some(&text)).await;
+            }
+        }
         match ended {
             Ok(Ended::Done(outcome)) => {
                 rejects.write(outcome_rejects(&outcome))?;

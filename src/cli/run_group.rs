@@ -9,6 +9,7 @@ use crate::config::groups::Unit;
 use crate::dataset::Dataset;
 use crate::nightly::together::{self, Night};
 use crate::nightly::{Options, Outcome};
+use crate::operation::run_record::RunRecord;
 use crate::operation::{Workplace, told};
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, hint_of, status_of};
@@ -61,8 +62,21 @@ impl Together<'_> {
             self.progress,
             &env,
         );
-        let ended = guarded(place, datasets, work).await;
+        let names = datasets.iter().map(|dataset| dataset.name.clone());
+        let mut record = RunRecord::new(place, self.progress, self.unit.name(), names.collect());
+        let ended = guarded(place, datasets, record.during(work)).await;
         drop(watch);
+        match &ended {
+            Ok(Ended::Done(night)) => {
+                let (status, text) = self.outcome(night);
+                record.end(status, text.as_deref()).await;
+            }
+            Ok(Ended::Stopped(code)) => record.end(*code, Some("stopped by a signal")).await,
+            Err(error) => {
+                let text = explain_chain(error);
+                record.end(status_of(error) as u8, Some(&text)).await;
+            }
+        }
         let mut told = Told::default();
         match ended {
             Ok(Ended::Done(night)) => self.tell(night, timings, desk, rejects, &mut told).await?,
@@ -126,6 +140,30 @@ impl Together<'_> {
             until_signal(told::after_run(self.place, &dataset.name, ended)).await?;
         }
         Ok(())
+    }
+
+    /// The exit status of a night, and what its members failed of.
+    fn outcome(&self, night: &Night) -> (u8, Option<String>) {
+        let members = self.datasets.iter().zip(&night.outcomes);
+        let failed = members.filter_map(|(dataset, outcome)| {
+            let error = outcome.as_ref().err()?;
+            Some((
+                error,
+                format!("`{}`: {}", dataset.name, explain_chain(error)),
+            ))
+        });
+        let not_moved = night
+            .not_moved
+            .iter()
+            .map(|error| (error, explain_chain(error)));
+        let mut worst = None;
+        let mut texts = Vec::new();
+        for (error, text) in not_moved.chain(failed) {
+            worst = Some(worse(worst, status_of(error)));
+            texts.push(text);
+        }
+        let status = worst.map_or(0, |status| status as u8);
+        (status, (!texts.is_empty()).then(|| texts.join("; ")))
     }
 
     fn say(&self, error: &anyhow::Error) {

@@ -17,6 +17,7 @@ pub mod flips;
 pub mod groups;
 pub mod profiles;
 pub mod report;
+pub mod runs;
 mod server_version;
 pub mod supports;
 

@@ -221,6 +221,7 @@ async fn make(
     let resumed = waiting.is_some();
     let (verified, tables, taken_over) = match waiting {
         Some(verified) => {
+            progress.build(&verified.build().name);
             let why = "a build of the same inputs is verified";
             resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
             (verified, Vec::new(), None)
@@ -382,6 +383,7 @@ impl Run<'_> {
                 build::create(self.ledger, server, self.dataset, digest, locale).await?
             }
         };
+        self.progress.build(&build.name);
         match self
             .make(&build, goes_on, live, options, prober, began)
             .await

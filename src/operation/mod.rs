@@ -17,6 +17,7 @@ pub mod reconcile;
 pub mod report;
 pub mod reverify;
 pub mod routes;
+pub mod run_record;
 pub mod subset;
 pub mod told;
 
