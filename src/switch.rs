@@ -7,6 +7,7 @@
 /// Every guard that can be switched off. `scripts/guards` walks through them; a test compares the
 /// list with the source.
 pub const NAMES: &[&str] = &[
+    "accept.known",
     "accept.never",
     "accept.reason",
     "approval.gate",
@@ -28,6 +29,7 @@ pub const NAMES: &[&str] = &[
     "check.max",
     "connect.retry",
     "control.limits",
+    "dataset.reserved",
     "deadline.load",
     "deadline.move",
     "doctor.collation",

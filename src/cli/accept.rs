@@ -1,7 +1,11 @@
 //! `--accept GATE --reason TEXT`: going on in spite of a gate, with a name to it.
 
+use crate::dataset::Dataset;
 use crate::gate::Overrides;
-use anyhow::Result;
+use crate::schema::files::SqlFiles;
+use crate::switch;
+use crate::verify::names::GateNames;
+use anyhow::{Result, bail};
 
 #[derive(Debug, clap::Args)]
 pub struct Accept {
@@ -12,7 +16,26 @@ pub struct Accept {
 
 impl Accept {
     /// What is accepted, and why.
-    pub fn overrides(&self, reason: Option<&str>) -> Result<Overrides> {
-        Overrides::new(self.accept.clone(), reason)
+    ///
+    /// # Errors
+    /// Status 2 for a name that no gate of these datasets can have, and as for [`Overrides::new`].
+    pub fn overrides<'d>(
+        &self,
+        reason: Option<&str>,
+        datasets: impl IntoIterator<Item = &'d Dataset>,
+    ) -> Result<Overrides> {
+        let overrides = Overrides::new(self.accept.clone(), reason)?;
+        if self.accept.is_empty() {
+            return Ok(overrides);
+        }
+        let mut names = GateNames::default();
+        for dataset in datasets {
+            names.add(dataset, &SqlFiles::read(&dataset.sql)?);
+        }
+        let unknown = self.accept.iter().find(|gate| !names.has(gate));
+        match unknown.filter(|_| switch::on("accept.known")) {
+            Some(gate) => bail!(names.unknown(gate)),
+            None => Ok(overrides),
+        }
     }
 }

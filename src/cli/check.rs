@@ -37,7 +37,7 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let mut rejects = RejectFile::create(args.rejects.as_deref())?;
     let mut worst = None;
     let mut results = Vec::new();
-    for checked in check(&desk.config.project, args.dataset.as_deref())? {
+    for checked in check(&desk.config, args.dataset.as_deref())? {
         let outcome = match checked {
             Ok(checked) => {
                 say(

@@ -159,7 +159,7 @@ struct Desk {
 
 impl Desk {
     fn dataset(&self, name: &str) -> Result<Dataset> {
-        Dataset::read(&self.config.project, name)
+        Dataset::read(&self.config.project, name, &self.config.control_database)
     }
 
     /// A dataset, where the project has one of this name; some commands need no project.

@@ -38,16 +38,17 @@ pub struct RollbackArgs {
 }
 
 pub async fn rotate(args: &RotateArgs, desk: &Desk) -> Result<u8> {
-    let overrides = args.accept.overrides(args.reason.as_deref())?;
     if let Some(group) = desk.config.groups.named(&args.dataset) {
         refuse_build(group, args.build.as_deref())?;
         let datasets = desk.members(group)?;
+        let overrides = args.accept.overrides(args.reason.as_deref(), &datasets)?;
         let place = desk.workplace().await?;
         let work = groups::rotate(&place, group, &datasets, &overrides, &env);
         let ended = guarded(&place, &datasets, work).await?;
         return tell(&place, &args.dataset, ended, desk).await;
     }
     let dataset = desk.dataset(&args.dataset)?;
+    let overrides = args.accept.overrides(args.reason.as_deref(), [&dataset])?;
     let place = desk.workplace().await?;
     let work = moves::rotate(&place, &dataset, args.build.as_deref(), &overrides, &env);
     let ended = guarded(&place, std::slice::from_ref(&dataset), one(work)).await?;
@@ -55,10 +56,10 @@ pub async fn rotate(args: &RotateArgs, desk: &Desk) -> Result<u8> {
 }
 
 pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
-    let overrides = args.accept.overrides(Some(&args.reason))?;
     if let Some(group) = desk.config.groups.named(&args.dataset) {
         refuse_build(group, args.to.as_deref())?;
         let datasets = desk.members(group)?;
+        let overrides = args.accept.overrides(Some(&args.reason), &datasets)?;
         let place = desk.workplace().await?;
         let reason = &args.reason;
         let work = groups::rollback(&place, group, &datasets, reason, &overrides, &env);
@@ -66,6 +67,7 @@ pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
         return tell(&place, &args.dataset, ended, desk).await;
     }
     let dataset = desk.dataset(&args.dataset)?;
+    let overrides = args.accept.overrides(Some(&args.reason), [&dataset])?;
     let place = desk.workplace().await?;
     let to = args.to.as_deref();
     let work = moves::rollback(&place, &dataset, to, &args.reason, &overrides, &env);

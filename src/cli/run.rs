@@ -71,7 +71,10 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
         no_rotate: args.no_rotate,
         approve: args.approve,
         list_rejects: args.rejects.is_some(),
-        overrides: args.accept.overrides(args.reason.as_deref())?,
+        overrides: args.accept.overrides(
+            args.reason.as_deref(),
+            units.iter().flat_map(|(_, datasets)| datasets),
+        )?,
         resume: match (args.resume, args.fresh) {
             (true, _) => Resume::Only,
             (_, true) => Resume::Never,

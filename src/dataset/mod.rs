@@ -32,6 +32,7 @@ pub use release::{Approval, External};
 pub use source::{Source, fold};
 
 use crate::problem::Problem;
+use crate::switch;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ use std::path::{Path, PathBuf};
 /// The longest dataset name: a build name adds `_20261121t051002z` and must stay within the 63
 /// bytes of a PostgreSQL identifier.
 pub const MAX_NAME_BYTES: usize = 63 - 17;
+
+/// Databases that every server has, and that no alias can be.
+const SERVER_DATABASES: [&str; 3] = ["postgres", "template0", "template1"];
 
 /// One family of builds with one alias.
 #[derive(Debug)]
@@ -60,8 +64,9 @@ impl Dataset {
     ///
     /// # Errors
     /// A [`Problem`] with status 2 that names the file, the line and what was expected.
-    pub fn read(project: &Path, name: &str) -> Result<Dataset> {
+    pub fn read(project: &Path, name: &str, control_database: &str) -> Result<Dataset> {
         check_name(name)?;
+        refuse_reserved(name, control_database)?;
         let folder = project.join("sources").join(name);
         if !folder.is_dir() {
             bail!(
@@ -193,6 +198,22 @@ pub fn check_name(name: &str) -> Result<()> {
         bail!(Problem::usage(format!(
             "`{name}` cannot name a dataset: a database is called after it, so write at most {MAX_NAME_BYTES} lower-case letters, digits and `_`, a letter first"
         )));
+    }
+    Ok(())
+}
+
+/// An alias is a database name, so it cannot be that of a database with another purpose.
+fn refuse_reserved(name: &str, control_database: &str) -> Result<()> {
+    let purpose = match name {
+        name if SERVER_DATABASES.contains(&name) => "is a database of every server",
+        name if name == control_database => "is the control database, which holds the ledger",
+        _ => return Ok(()),
+    };
+    if switch::on("dataset.reserved") {
+        bail!(
+            Problem::usage(format!("`{name}` cannot name a dataset: it {purpose}"))
+                .hint("give the folders in sources/ and sql/ another name, or set `control_database` to another")
+        );
     }
     Ok(())
 }

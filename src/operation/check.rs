@@ -1,10 +1,10 @@
 //! Checks the configuration of datasets without a server and without reading any input.
 
+use crate::config::Config;
 use crate::dataset::{Dataset, names};
 use crate::schema::files::SqlFiles;
 use anyhow::Result;
 use serde::Serialize;
-use std::path::Path;
 
 /// What a dataset declares.
 #[derive(Debug, Serialize)]
@@ -15,16 +15,16 @@ pub struct Checked {
 }
 
 /// Checks one dataset, or all of a project.
-pub fn check(project: &Path, dataset: Option<&str>) -> Result<Vec<Result<Checked>>> {
+pub fn check(config: &Config, dataset: Option<&str>) -> Result<Vec<Result<Checked>>> {
     let names = match dataset {
         Some(name) => vec![name.to_owned()],
-        None => names(project)?,
+        None => names(&config.project)?,
     };
-    Ok(names.iter().map(|name| check_one(project, name)).collect())
+    Ok(names.iter().map(|name| check_one(config, name)).collect())
 }
 
-fn check_one(project: &Path, name: &str) -> Result<Checked> {
-    let dataset = Dataset::read(project, name)?;
+fn check_one(config: &Config, name: &str) -> Result<Checked> {
+    let dataset = Dataset::read(&config.project, name, &config.control_database)?;
     let files = SqlFiles::read(&dataset.sql)?;
     Ok(Checked {
         dataset: dataset.name,

@@ -38,7 +38,7 @@ const OTHER_CHUNK_BYTES: usize = 10_007;
 /// Status 2 for the configuration; status 1 or 3 where the inputs cannot be listed. What is wrong
 /// with one source stands in its place of the list.
 pub async fn check_files(config: &Config, dataset: &str, self_check: bool) -> Result<Files> {
-    let mut dataset = Dataset::read(&config.project, dataset)?;
+    let mut dataset = Dataset::read(&config.project, dataset, &config.control_database)?;
     let files = SqlFiles::read(&dataset.sql)?;
     let Declared { tables, notes } =
         declared(&files.schema).context(Problem::usage("read the tables of the schema files"))?;

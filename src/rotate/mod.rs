@@ -13,7 +13,7 @@ mod approval;
 pub mod consumers;
 pub mod drain;
 mod gates;
-mod group;
+pub mod group;
 pub mod pgbouncer;
 mod pointer;
 pub mod probe;

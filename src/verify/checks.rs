@@ -51,7 +51,8 @@ pub async fn gates(session: &Session, checks: &[NumberedFile]) -> Result<Vec<Gat
     Ok(gates)
 }
 
-fn gate_name(check: &NumberedFile) -> String {
+/// What `--accept` calls the gate of a check file.
+pub(super) fn gate_name(check: &NumberedFile) -> String {
     format!("check {}", check.name)
 }
 

@@ -13,6 +13,7 @@ pub mod compat;
 mod counts;
 pub mod external;
 mod golden;
+pub mod names;
 pub mod reader;
 mod readers;
 mod warm;

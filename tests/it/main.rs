@@ -48,6 +48,7 @@ mod own_gates;
 mod pointer;
 mod pooler;
 mod postgres;
+mod preconditions;
 mod reference;
 mod rejects;
 mod replicas;

@@ -127,7 +127,7 @@ fn every_source_of_the_repository_is_read_and_fits_the_schema() {
     for project in ["", "benches/peers/project"] {
         let project = repository().join(project);
         for name in dataset::names(&project).unwrap() {
-            Dataset::read(&project, &name).unwrap();
+            Dataset::read(&project, &name, "overnight").unwrap();
             for entry in fs::read_dir(project.join("sources").join(&name)).unwrap() {
                 let path = entry.unwrap().path();
                 if path.extension().is_some_and(|ending| ending == "toml") {
@@ -217,7 +217,7 @@ fn read_example(example: &str, place: &str) {
     fs::write(at("dataset.toml"), toml::to_string(&dataset).unwrap()).unwrap();
     fs::write(at("s.toml"), toml::to_string(&source).unwrap()).unwrap();
     let project = folder.path().to_owned();
-    if let Err(error) = Dataset::read(&project, "d") {
+    if let Err(error) = Dataset::read(&project, "d", "overnight") {
         panic!("{place}\n{error:#}");
     }
     if let Err(error) = Config::resolve(Some(project), Settings::default(), &|_| Some("x".into())) {

@@ -11,8 +11,8 @@ use crate::verify::Candidate;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 
-/// What this gate is called.
-const GATE: &str = "catalog since it was finished";
+/// What `--accept` calls the gate.
+pub const GATE: &str = "catalog since it was finished";
 
 /// Differences that a message tells; the rest are counted.
 const SHOWN: usize = 5;

@@ -17,6 +17,7 @@ mod rows;
 
 pub use compare::{Alarm, FEW_ROWS};
 pub use figures::{Figures, alarms_between, figures_of};
+pub use finished::GATE as CATALOG;
 pub use profile::{ColumnProfile, TableProfile};
 
 use super::Candidate;

@@ -107,7 +107,7 @@ async fn ask(file: &NumberedFile, new: &Reader, live: Option<&Reader>) -> Result
     }
     let told = if wrong.is_empty() { &fine } else { &wrong };
     let gate = Gate::new(
-        format!("golden {}", file.name),
+        gate_name(file),
         wrong.is_empty(),
         format!("as {}: {}", new.role, told.join("; ")),
     );
@@ -211,4 +211,9 @@ impl Query<'_> {
         }
         Ok(explain_statement(&error, self.statement.text))
     }
+}
+
+/// What `--accept` calls the gate of a golden file.
+pub(super) fn gate_name(file: &NumberedFile) -> String {
+    format!("golden {}", file.name)
 }
