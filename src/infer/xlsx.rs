@@ -13,14 +13,17 @@ use anyhow::Result;
 pub fn find(bytes: &[u8], whole: bool) -> Result<Found> {
     use super::cells::{Cell, Form, Table};
     use super::{Note, Setting, counted, name};
+    use crate::read::container;
     use anyhow::{Context, bail, ensure};
     use calamine::{Data, Range, Reader, Xlsx};
+    use std::io::Cursor;
 
     ensure!(
         whole,
         "the workbook is too long to be looked at: its directory stands at its end"
     );
-    let mut book: Xlsx<_> = Xlsx::new(std::io::Cursor::new(bytes)).context("read the workbook")?;
+    container::check_whole(Cursor::new(bytes)).context("read the workbook")?;
+    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).context("read the workbook")?;
     let mut sheets: Vec<(String, Range<Data>)> = Vec::new();
     for sheet in book.sheet_names() {
         let range = book

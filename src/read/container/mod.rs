@@ -25,6 +25,8 @@ use thiserror::Error;
 
 pub use limits::Limits;
 pub use members::{Members, is_no_data, matches};
+#[cfg(feature = "xlsx")]
+pub use zip::check_whole;
 
 /// Containers in each other, at most: a zip in a zip with a `tar.gz` in it makes four.
 const MOST_NESTED: usize = 4;

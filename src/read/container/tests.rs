@@ -591,3 +591,20 @@ fn the_start_of_an_object_tells_its_text_unless_it_is_an_archive() {
         assert_eq!(start(&raw, "*").unwrap(), None);
     }
 }
+
+#[test]
+fn a_flipped_bit_never_loses_a_member_of_a_zip() {
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let members = [("a.txt", TEXT), ("b.txt", OTHER), ("c.txt", TEXT)];
+        let file = zip_by(method, &members);
+        let whole = open(&file, "x.zip!*.txt").unwrap();
+        assert_eq!(whole.len(), 3);
+        for bit in 0..file.len() * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(found) = open(&damaged, "x.zip!*.txt") {
+                assert_eq!(found, whole, "bit {bit} of {}, {method}", file.len() * 8);
+            }
+        }
+    }
+}

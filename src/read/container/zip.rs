@@ -3,12 +3,14 @@
 //! A zip is read from its end, where its directory stands: it is first written to an unnamed temporary
 //! file. Checked before a member is opened: how many there are, that nothing stands before or behind
 //! the archive (of two archives one behind the other only the last would be seen), that no two have
-//! the same name or share their data. Checked while it is read: length and checksum.
+//! the same name or share their data, that each has the name in the directory that it has in front of
+//! its data. Checked while it is read: length and checksum.
 
 use super::limits::{Count, Expanded};
 use super::{At, Content, Refusal, Unreadable, Walk, members};
 use crate::nameless::nameless_file;
 use crate::read::decode::{self, Compression, Raw, broken};
+use crate::switch;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -21,6 +23,8 @@ use zip::{CompressionMethod, ZipArchive};
 const BUFFER_BYTES: usize = 16 << 10;
 /// The end record without its comment: APPNOTE.TXT, section 4.3.16.
 const END_BYTES: usize = 22;
+/// The header in front of a member's data without its name: section 4.3.7.
+const LOCAL_BYTES: usize = 30;
 /// What a workbook has and no other archive.
 const WORKBOOK: &str = "xl/workbook.xml";
 
@@ -29,6 +33,7 @@ struct Listed {
     index: usize,
     name: String,
     encrypted: bool,
+    link: bool,
     method: CompressionMethod,
     compressed_bytes: u64,
     bytes: u64,
@@ -60,7 +65,8 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        check_members(&mut archive).map_err(|error| at.data(error))?;
+        let headers = BufReader::with_capacity(BUFFER_BYTES, &file);
+        check_members(&mut archive, headers).map_err(|error| at.data(error))?;
         let listed = list(&archive).map_err(|error| at.data(explain(error)))?;
         let meant: Vec<&Listed> = listed
             .iter()
@@ -78,6 +84,13 @@ impl Walk<'_, '_> {
                 return Err(inside.refused(
                     "this member is encrypted",
                     "ask whoever delivers the file for one without a password",
+                ));
+            }
+            // Skipped, a member whose type is damaged would be lost in silence.
+            if member.link {
+                return Err(inside.refused(
+                    "this member is a symbolic link, which is not followed",
+                    "ask for the file itself, or name other members after the `!` of `files`",
                 ));
             }
             let content = open_member(&mut archive, member, self.opening.threads)
@@ -183,7 +196,7 @@ fn number_64(record: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-fn check_members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> io::Result<()> {
+fn check_members<R: Read + Seek>(archive: &mut ZipArchive<R>, headers: R) -> io::Result<()> {
     if archive.offset() != 0 {
         return Err(damaged("something else stands before the archive"));
     }
@@ -191,17 +204,65 @@ fn check_members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> io::Result<()> 
         return Err(damaged("two members have the same name"));
     }
     match archive.has_overlapping_entries() {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(damaged("members share their data, as they do in a bomb")),
-        Err(error) => Err(explain(error)),
+        Ok(false) => {}
+        Ok(true) => return Err(damaged("members share their data, as they do in a bomb")),
+        Err(error) => return Err(explain(error)),
     }
+    check_names(archive, headers)
+}
+
+/// Compares each name in the directory with the one in front of the data: the directory has no
+/// checksum of its own, and a member whose name is damaged would not be found.
+fn check_names<R: Read + Seek>(archive: &ZipArchive<R>, mut headers: R) -> io::Result<()> {
+    let mut named = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index_data(index).map_err(explain)?;
+        named.push((entry.header_start(), entry.name_raw().to_vec()));
+    }
+    // In the order of the file, which is read once.
+    named.sort_by_key(|(start, _)| *start);
+    for (start, name) in named {
+        let mut header = [0; LOCAL_BYTES];
+        headers.seek(SeekFrom::Start(start))?;
+        headers.read_exact(&mut header)?;
+        let mut before = vec![0; usize::from(number_16(&header, 26))];
+        headers.read_exact(&mut before)?;
+        if before != name && switch::on("read.zip_names") {
+            return Err(damaged(
+                "a member has another name in front of its data than in the directory",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Reads every member of an archive to its end and compares length and checksum, for readers that
+/// open members themselves and stop early.
+///
+/// # Errors
+/// A damaged archive; an encrypted member; the file's own errors.
+#[cfg(feature = "xlsx")]
+pub fn check_whole(file: impl Read + Seek + Send + Clone) -> io::Result<()> {
+    let reader = |file| BufReader::with_capacity(BUFFER_BYTES, file);
+    let mut archive = ZipArchive::new(reader(file.clone())).map_err(explain)?;
+    check_members(&mut archive, reader(file))?;
+    for member in list(&archive).map_err(explain)? {
+        if member.encrypted {
+            return Err(damaged("a member is encrypted"));
+        }
+        let mut content = open_member(&mut archive, &member, 0)?;
+        if switch::on("read.workbook_checksums") {
+            io::copy(&mut content, &mut io::sink())?;
+        }
+    }
+    Ok(())
 }
 
 fn list<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<Listed>, ZipError> {
     let mut listed = Vec::with_capacity(archive.len());
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index)?;
-        if entry.is_dir() || entry.is_symlink() {
+        if entry.is_dir() {
             continue;
         }
         let name = match entry.name() {
@@ -212,6 +273,7 @@ fn list<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<Listed>, ZipError
             index,
             name,
             encrypted: entry.encrypted(),
+            link: entry.is_symlink(),
             method: entry.compression(),
             compressed_bytes: entry.compressed_size(),
             bytes: entry.size(),

@@ -7,6 +7,9 @@
 //!
 //! Every type of the format has a spelling that PostgreSQL reads (see `spell`); a list of scalars is
 //! an array. A column of nested records has none: it is an error unless it is ignored.
+//!
+//! Checksums of pages are compared where the file has them (feature `crc` of the decoder). The format
+//! has none for the footer, which holds the schema: only the store's checksum covers that.
 
 mod columns;
 mod spell;
@@ -15,9 +18,11 @@ use super::faults::Faults;
 use super::rows::{BLOCKS_AHEAD, BlockReader, Rows, Sent, send};
 use super::spool::Spooled;
 use super::text::{ParquetOptions, refused};
+use crate::switch;
 use bytes::Bytes;
 use columns::{Column, Shape};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, FileReader, Length};
 use parquet::file::serialized_reader::SerializedFileReader;
 use std::collections::VecDeque;
@@ -72,6 +77,7 @@ pub fn rows(
         file.metadata().file_metadata().schema_descr(),
         &options.ignore,
     )?;
+    check_counts(file.metadata())?;
     let groups = file.num_row_groups();
     let mut header = Rows::default();
     header.header(shapes.iter().map(|shape| shape.name.as_str()));
@@ -99,6 +105,34 @@ pub fn rows(
             .map_err(|error| io::Error::new(error.kind(), format!("start a thread: {error}")))?;
     }
     Ok(BlockReader::new(receivers, faults))
+}
+
+/// Compares the counts of rows that the footer says several times. It has no checksum of its own, and
+/// a count that is too small would lose rows in silence.
+fn check_counts(metadata: &ParquetMetaData) -> io::Result<()> {
+    let mut rows = 0_i64;
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        rows = rows.saturating_add(group.num_rows());
+        // A column of lists has more values than rows.
+        let fits = |column: &ColumnChunkMetaData| {
+            column.column_descr().max_rep_level() > 0 || column.num_values() == group.num_rows()
+        };
+        if !group.columns().iter().all(fits) && switch::on("read.parquet_counts") {
+            return Err(damaged(format!(
+                "the columns of row group {number} do not have its number of rows"
+            )));
+        }
+    }
+    if rows != metadata.file_metadata().num_rows() && switch::on("read.parquet_counts") {
+        return Err(damaged(
+            "the row groups do not have the file's number of rows",
+        ));
+    }
+    Ok(())
+}
+
+fn damaged(what: impl std::fmt::Display) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("read Parquet data: {what}"))
 }
 
 /// What the threads share.

@@ -361,3 +361,49 @@ fn a_decimal_of_more_places_than_the_server_has_is_refused() {
     let error = read(&file, &[]).unwrap_err().to_string();
     assert!(error.contains("more places than a numeric has"), "{error}");
 }
+
+/// Pages carry checksums, and the footer repeats its counts. Names and types stand in the schema of the
+/// footer alone: the format has no checksum for it. The file is written by pyarrow with
+/// `write_page_checksum`, in two row groups.
+#[test]
+fn a_flipped_bit_never_changes_the_rows() {
+    let file = include_bytes!("../../../fixtures/formats/page-checksums.parquet");
+    let (whole, _) = read(file, &[]).unwrap();
+    assert_eq!(whole.lines().count(), 81);
+    let footer = file.len()
+        - 8
+        - usize::from(file[file.len() - 8])
+        - 256 * usize::from(file[file.len() - 7]);
+    let last_name = memchr::memmem::find(&file[footer..], b"ratio").unwrap();
+    let schema = footer..footer + last_name + 5;
+    let mut refused = 0;
+    let mut tried = 0;
+    // A step that is no multiple of eight meets every bit of a byte somewhere.
+    for bit in (0..file.len() * 8).step_by(7) {
+        if schema.contains(&(bit / 8)) {
+            continue;
+        }
+        let mut damaged = file.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        tried += 1;
+        match read(&damaged, &[]) {
+            Ok((rows, _)) => assert_eq!(rows, whole, "bit {bit}"),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > tried / 2, "{refused} of {tried}");
+}
+
+#[test]
+fn a_count_of_rows_that_is_too_small_is_found() {
+    let file = include_bytes!("../../../fixtures/formats/page-checksums.parquet");
+    // The zigzag number 40 of rows behind the sum of bytes of each group.
+    for at in [3223, 3700] {
+        for bit in [4, 6] {
+            let mut damaged = file.to_vec();
+            damaged[at] ^= 1 << bit;
+            let error = read(&damaged, &[]).unwrap_err().to_string();
+            assert!(error.contains("number of rows"), "{error}");
+        }
+    }
+}

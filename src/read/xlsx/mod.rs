@@ -5,11 +5,16 @@
 //! sheet's; rows without a cell are empty lines, which are no records. Cells are read as a
 //! stream on a thread of their own; the shared strings of the workbook are in memory.
 //!
+//! Every part of the workbook is read to its end and compared with its length and checksum before the
+//! first cell is read: the reader of cells stops at the end of the table, skips what it does not
+//! understand, and takes a missing part for an empty one.
+//!
 //! A cell that holds an error, or a date that is none, is a fault of its record with the cell's
 //! name, never its neighbours' text.
 
 mod spell;
 
+use super::container;
 use super::faults::Faults;
 use super::rows::{BLOCKS_AHEAD, BlockReader, Rows, Sent, send};
 use super::spool::Spooled;
@@ -65,7 +70,7 @@ pub fn rows(
     Ok(BlockReader::new(vec![receiver], faults))
 }
 
-/// Looks at the list of parts, before one of them is unpacked.
+/// Looks at the list of parts before one of them is unpacked, then reads each for its checksum.
 fn check_parts(spooled: &Spooled) -> io::Result<()> {
     let head = spooled.exactly(0, spooled.length().min(8) as usize)?;
     if head.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
@@ -74,14 +79,13 @@ fn check_parts(spooled: &Spooled) -> io::Result<()> {
             "save it as .xlsx without a password",
         ));
     }
-    let parts = zip::ZipArchive::new(spooled.from(0)).map_err(|_| {
+    let mut parts = zip::ZipArchive::new(spooled.from(0)).map_err(|_| {
         refused(
             "this is no workbook (.xlsx): it is no whole zip archive",
             "ask for a whole one, or say what it is with `kind` under [format]",
         )
     })?;
     let unpacked = parts.decompressed_size().unwrap_or(0);
-    let mut parts = parts;
     let strings = parts
         .by_name("xl/sharedStrings.xml")
         .map_or(0, |part| part.size());
@@ -91,7 +95,7 @@ fn check_parts(spooled: &Spooled) -> io::Result<()> {
             "it is not unpacked: ask whoever delivers it what it is",
         ));
     }
-    Ok(())
+    container::check_whole(spooled.clone())
 }
 
 /// The sheet to read: the one that is named, or the only visible one that holds something.

@@ -168,3 +168,38 @@ fn a_long_sheet_is_read_whole() {
     let file = workbook(&[("D", &rows)], &["id", "name", "a longer text"], false);
     assert!(lines(&file) == expected);
 }
+
+/// The directory of a zip and the calendar fields of its members say nothing of the content: a bit there
+/// may change without harm, but no accepted workbook has other rows.
+#[test]
+fn a_flipped_bit_never_changes_the_rows() {
+    let rows: String = (2..40)
+        .map(|row| {
+            format!(
+                "<row r=\"{row}\"><c r=\"A{row}\"><v>{row}</v></c><c r=\"B{row}\" t=\"s\"><v>{}</v></c><c r=\"C{row}\" s=\"1\"><v>{}</v></c></row>",
+                row % 3 + 2,
+                45_000 + row * 7
+            )
+        })
+        .collect();
+    let header = "<row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"B1\" t=\"s\"><v>1</v></c><c r=\"C1\" t=\"inlineStr\"><is><t>day</t></is></c></row>";
+    let sheet = format!("{header}{rows}");
+    let file = workbook(
+        &[("Data", &sheet)],
+        &["id", "name", "Zoe", "Bob", "Eve"],
+        false,
+    );
+    let whole = read(&file, &XlsxOptions::default()).unwrap();
+    assert_eq!(whole.0.len(), 39);
+    let mut refused = 0;
+    // A step that is no multiple of eight meets every bit of a byte somewhere.
+    for bit in (0..file.len() * 8).step_by(5) {
+        let mut damaged = file.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        match read(&damaged, &XlsxOptions::default()) {
+            Ok(rows) => assert_eq!(rows, whole, "bit {bit} of {}", file.len() * 8),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > file.len(), "{refused} of {}", file.len() * 8 / 5);
+}
