@@ -6,15 +6,12 @@
 //! mixing two nights.
 
 use crate::dataset::{Dataset, Ready, Source, hex};
-use crate::fetch::{Listed, Location, RawObject};
+use crate::fetch::{Listed, Location, REQUESTS_AT_ONCE, RawObject};
 use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-
-/// Objects asked for at once while pinning.
-const PINS_AT_ONCE: usize = 8;
 
 /// The inputs of one run.
 #[derive(Debug)]
@@ -101,7 +98,7 @@ impl Manifest {
                 })?;
                 anyhow::Ok((source.name.clone(), pinned))
             })
-            .buffered(PINS_AT_ONCE)
+            .buffered(REQUESTS_AT_ONCE)
             .try_collect()
             .await?;
         Ok(Self::from_pinned(dataset, pinned, unused))

@@ -5,9 +5,10 @@
 //! transaction, and a receipt only when all of its rows are there. Tables load side by side,
 //! largest first. The first failure stops all of them.
 //!
-//! The way of the data: `object` (fetch, decompress, cut), `encoded` (parse, route), `reading`
+//! The way of the data: `ahead` (requests before their turn), `object` (fetch, decompress, cut), `encoded` (parse, route), `reading`
 //! (account, in order), `stream` (COPY), `table` (commit, receipt).
 
+mod ahead;
 mod batch;
 pub mod budget;
 mod buffers;
@@ -32,7 +33,6 @@ pub mod workers;
 use crate::capacity::Slots;
 use crate::config::LoadSettings;
 use crate::dataset::Source;
-use crate::fetch::s3::{PART_BYTES, PARTS_IN_FLIGHT};
 use crate::fetch::{BLOCK_BYTES, Location, RawObject};
 use crate::postgres::Server;
 use crate::progress::Progress;
@@ -54,11 +54,11 @@ pub use rejects::{FaultCount, PlacedReject, RejectsOverBudget};
 pub use table::{connections_of, frozen_by_load};
 
 /// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
-/// and for each table side by side the parts of its objects in flight, the messages that wait
+/// and for each table side by side the objects and parts being fetched, the messages that wait
 /// in the driver and what is gathered for leaves. A compressed file may need up to 160 MiB of its own:
 /// the window of zstd or xz, or what is unpacked side by side.
 pub fn memory_bound_bytes(settings: &LoadSettings, connections: usize) -> usize {
-    let parts = PARTS_IN_FLIGHT * PART_BYTES as usize;
+    let parts = ahead::OBJECT_BYTES;
     let blocks = (reading::BLOCKS_WAITING + 1) * BLOCK_BYTES;
     let objects = reading::objects_at_once(settings.workers);
     // A message in the driver's channel and one in its buffer, after the share went back.

@@ -1,9 +1,10 @@
 //! The objects of one table to batches, in order.
 //!
-//! Several objects are fetched, decompressed and cut at once, each on a blocking thread of its own;
-//! their chunks are taken one object after the other, parsed on the workers, and accounted for and
-//! handed on in the order of the files.
+//! Several objects are decompressed and cut at once, each on a blocking thread of its own; small objects
+//! after them are fetched ahead (`ahead`). Their chunks are taken one object after the other, parsed on
+//! the workers, and accounted for and handed on in the order of the files.
 
+use super::ahead::{Fetched, fetch_ahead};
 use super::batch::{Batch, Origin};
 use super::budget::Budget;
 use super::encoded::{Encoded, Treatment, encode};
@@ -11,13 +12,12 @@ use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::sorting::Sorting;
 use super::{InputCount, Loader, PlacedReject, RowOrder, TableJob, TableLoad, rejects};
 use crate::config::CopyFormat;
-use crate::fetch::RawObject;
 use crate::progress::TableProgress;
 use crate::read::parse::MAX_LISTED_REJECTS;
 use crate::route::Router;
 use crate::sort::OrderWatch;
 use anyhow::{Context, Result, anyhow, bail};
-use futures_util::stream::{self, FuturesOrdered, StreamExt, TryStreamExt};
+use futures_util::stream::{FuturesOrdered, StreamExt, TryStreamExt};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -132,12 +132,12 @@ impl<'l> Reading<'l> {
         let at_once = objects_at_once(self.loader.request.settings.workers);
         let (loader, job, progress) = (self.loader, self.job, self.progress);
         let budget = loader.budget_of_object(at_once);
-        let reading = stream::iter(&job.objects)
-            .map(move |object| {
+        let reading = fetch_ahead(loader.request.location, &job.objects, at_once)
+            .map(move |fetched| {
                 let (sender, chunks) = mpsc::channel(1);
                 // The receiver stops listening only when the load has failed.
                 let _ = hand_over.send(chunks);
-                read_object(loader, job, progress, object, sender, budget.clone())
+                read_object(loader, job, progress, fetched, sender, budget.clone())
             })
             .buffered(at_once)
             .try_collect::<Vec<ReadObject>>();
@@ -317,10 +317,12 @@ async fn read_object(
     loader: &Loader<'_>,
     job: &TableJob,
     progress: &Arc<TableProgress>,
-    object: &RawObject,
+    fetched: Result<Fetched<'_>>,
     chunks: mpsc::Sender<CutChunk>,
     budget: Budget,
 ) -> Result<ReadObject> {
+    let mut fetched = fetched?;
+    let object = fetched.object;
     let (block_sender, blocks) = mpsc::channel(BLOCKS_WAITING);
     let cutting = Cutting {
         plan: job.plan.clone(),
@@ -336,17 +338,17 @@ async fn read_object(
         unpacking_threads: loader.request.settings.workers.clamp(1, MOST_UNPACKING),
     };
     let cut = tokio::task::spawn_blocking(move || cutting.run());
-    let fetch = loader.request.location.read(object, block_sender);
-    let (fetched, cut) = tokio::join!(fetch, cut);
+    let sending = fetched.send(loader.request.location, block_sender);
+    let (sent, cut) = tokio::join!(sending, cut);
     let read = match cut.context("wait for the reading thread")? {
         // It only found its neighbour gone: the neighbour knows why.
         Err(error) if error.is::<Stopped>() => {
-            fetched?;
+            sent?;
             return Err(error);
         }
         Err(error) => return Err(error),
         Ok(read) => {
-            fetched?;
+            sent?;
             read
         }
     };

@@ -7,6 +7,7 @@
 use super::Run;
 use crate::crashpoint;
 use crate::dataset::Source;
+use crate::fetch::REQUESTS_AT_ONCE;
 use crate::ledger::Build;
 use crate::load::plan::TablePlan;
 use crate::load::{TableJob, object};
@@ -22,6 +23,7 @@ use crate::switch;
 use crate::verify::external;
 use crate::verify::reader::refuse_without_reader;
 use anyhow::{Context, Result, anyhow};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 
 /// A build whose tables are declared and empty, and what will be done with them.
@@ -53,15 +55,18 @@ impl Run<'_> {
         let mut plan = TablePlan::new(source, known)?;
         plan.ask(session).await?;
         let mut looked_at = Vec::new();
-        for object in &inputs.objects {
-            let start = self
-                .location
-                .read_start(object, object::START_BYTES)
-                .await?;
+        let mut starts = stream::iter(&inputs.objects)
+            .map(async |object| {
+                let start = self.location.read_start(object, object::START_BYTES);
+                anyhow::Ok((object, start.await?))
+            })
+            .buffered(REQUESTS_AT_ONCE);
+        while let Some((object, start)) = starts.try_next().await? {
             let order = object::peek(&plan, &object.key, &start)
                 .with_context(|| format!("look at the header of `{}`", object.key))?;
             looked_at.extend(order);
         }
+        drop(starts);
         plan.in_order = !looked_at.is_empty() && looked_at.iter().all(Order::is_sorted);
         Ok(TableJob {
             plan,

@@ -86,8 +86,35 @@ struct Shared {
     /// GETs that did not say which version they want.
     loose: Mutex<HashMap<String, usize>>,
     ignores_if_match: AtomicBool,
+    /// How long each GET and each HEAD takes at least.
+    delay: Mutex<Duration>,
+    in_flight: InFlight,
     /// Content and entity tag are two files: nobody may look while they are being written.
     writing: tokio::sync::RwLock<()>,
+}
+
+/// GETs being answered, of each number of its key: how many now, and the most so far.
+type InFlight = Mutex<HashMap<usize, (usize, usize)>>;
+
+/// One GET being answered, until it is dropped.
+struct Flight<'f>(&'f InFlight, usize);
+
+impl Flight<'_> {
+    fn begin(flights: &InFlight, nth: usize) -> Flight<'_> {
+        let mut counts = lock(flights);
+        let (now, most) = counts.entry(nth).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        Flight(flights, nth)
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if let Some((now, _)) = lock(self.0).get_mut(&self.1) {
+            *now -= 1;
+        }
+    }
 }
 
 impl S3Server {
@@ -107,6 +134,8 @@ impl S3Server {
             gets: Mutex::default(),
             loose: Mutex::default(),
             ignores_if_match: AtomicBool::new(false),
+            delay: Mutex::default(),
+            in_flight: InFlight::default(),
             writing: tokio::sync::RwLock::default(),
         });
         let mut service = S3ServiceBuilder::new(Endpoint(shared.clone()));
@@ -192,6 +221,18 @@ impl S3Server {
         lock(&self.shared.loose).get(key).copied().unwrap_or(0)
     }
 
+    /// Answers no GET and no HEAD sooner than after this time.
+    pub fn delay(&self, time: Duration) {
+        *lock(&self.shared.delay) = time;
+    }
+
+    /// How many of the nth GETs of their keys were being answered at once, at most.
+    pub fn most_gets_in_flight(&self, nth: usize) -> usize {
+        lock(&self.shared.in_flight)
+            .get(&nth)
+            .map_or(0, |(_, most)| *most)
+    }
+
     /// Behaves like a server that does not know `If-Match`.
     pub fn ignore_if_match(&self) {
         self.shared.ignores_if_match.store(true, Ordering::Relaxed);
@@ -230,6 +271,13 @@ async fn serve(listener: TcpListener, service: S3Service) {
 }
 
 impl Shared {
+    async fn wait(&self) {
+        let delay = *lock(&self.delay);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
     async fn put(&self, key: &str, content: Bytes) -> S3Result<()> {
         let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &content);
         let sum = base64::engine::general_purpose::STANDARD.encode(sum.to_be_bytes());
@@ -299,6 +347,8 @@ impl S3 for Endpoint {
             *lock(&self.0.loose).entry(key.clone()).or_default() += 1;
         }
         let fault = lock(&self.0.faults).get(&(key.clone(), nth)).cloned();
+        let _flight = Flight::begin(&self.0.in_flight, nth);
+        self.0.wait().await;
         match fault {
             Some(Fault::SlowDown) => return Err(s3_error!(SlowDown)),
             Some(Fault::InternalError) => return Err(s3_error!(InternalError)),
@@ -373,12 +423,20 @@ impl S3 for Endpoint {
         Ok(answer)
     }
 
+    async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.0.wait().await;
+        let _reading = self.0.writing.read().await;
+        self.0.files.head_object(request).await
+    }
+
     hand_on! {
         read head_bucket(HeadBucketInput) -> HeadBucketOutput;
         read get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
         read list_buckets(ListBucketsInput) -> ListBucketsOutput;
         read list_objects(ListObjectsInput) -> ListObjectsOutput;
-        read head_object(HeadObjectInput) -> HeadObjectOutput;
         read create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
         read upload_part(UploadPartInput) -> UploadPartOutput;
         read list_parts(ListPartsInput) -> ListPartsOutput;

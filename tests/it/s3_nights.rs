@@ -84,6 +84,79 @@ fn large(first: usize, bytes: usize) -> (Vec<u8>, usize) {
     (text.into_bytes(), rows)
 }
 
+/// The time of a request is waited for once for many objects; a load that asked for one object after the
+/// other would never have two requests in flight.
+#[test]
+fn the_objects_of_one_table_are_fetched_overlapping_and_their_rows_stay_in_order() {
+    let night = night("s3_overlap");
+    let project = &night.project;
+    project.write(
+        "sources/s3_overlap/item.toml",
+        "table = \"item\"\nfiles = \"part_*.csv\"\n[format]\nkind = \"delimited\"\nheader = true\n[expect]\nrejects = { max = 50 }\n",
+    );
+    project.sql(
+        "schema/010_tables.sql",
+        "select overnight.declare_version(1);
+         create table item (id integer primary key, name text not null, price numeric(8,2), seen date);\n",
+    );
+    let objects = 120;
+    for object in 0..objects {
+        let mut text = String::from("id,name,price,seen\n");
+        for row in 0..10 {
+            let id = object * 10 + row;
+            // Every fourth object has a record that is none.
+            let price = if row == 5 && object % 4 == 0 {
+                "much"
+            } else {
+                "1.25"
+            };
+            text += &format!("{id},name {id},{price},2026-11-21\n");
+        }
+        night.put(&format!("part_{object:03}.csv"), text);
+    }
+    night.server.delay(std::time::Duration::from_millis(40));
+    let rejects = project.folder.path().join("rejects.csv");
+    let told = project
+        .overnight(&[
+            "run",
+            "s3_overlap",
+            "--rejects",
+            &rejects.display().to_string(),
+        ])
+        .code(0);
+    let in_flight = night.server.most_gets_in_flight();
+    assert!(
+        in_flight >= 16,
+        "{in_flight} requests in flight: {}",
+        told.stderr
+    );
+    // One to look at the header before the load, one to load.
+    for object in 0..objects {
+        let gets = night
+            .server
+            .gets(&night.key(&format!("part_{object:03}.csv")));
+        assert_eq!(gets, 2, "object {object}");
+    }
+    // The rows lie in the table in the order of the files, and the rejects in the list.
+    assert_eq!(
+        project.service(
+            "select count(*) || ' ' || bool_and(id > before) from
+             (select id, coalesce(lag(id) over (order by ctid), -1) as before from item) t"
+        ),
+        "1170 true"
+    );
+    let listed = std::fs::read_to_string(&rejects).unwrap();
+    let listed: Vec<&str> = listed.lines().skip(1).collect();
+    assert_eq!(listed.len(), 30);
+    let places: Vec<usize> = (0..30)
+        .map(|n| {
+            let key = format!("part_{:03}.csv", n * 4);
+            listed.iter().position(|line| line.contains(&key)).unwrap()
+        })
+        .collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
 #[test]
 fn a_night_from_s3_loads_plain_gzip_and_zstd_objects_of_several_parts() {
     let night = night("s3_formats");
