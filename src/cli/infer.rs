@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// s3://BUCKET/KEY, a file, or a folder of them
     place: String,
-    /// Write the files below this project folder, instead of printing them
+    /// Write the files below this project folder, instead of printing them; sources are added to a dataset that is there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Name of the dataset; default: from the name of the file
@@ -32,7 +32,9 @@ pub fn exec(
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let inferred = runtime.block_on(infer(&args.place, args.name.as_deref(), &config.s3))?;
+    let existing = args.out.as_deref();
+    let work = infer(&args.place, args.name.as_deref(), existing, &config.s3);
+    let inferred = runtime.block_on(work)?;
     if let Some(folder) = &args.out {
         write(&inferred, folder)?;
     }
@@ -69,7 +71,7 @@ fn write(inferred: &Inferred, folder: &Path) -> Result<()> {
         if path.exists() {
             bail!(
                 Problem::usage(format!("`{}` is there already", path.display()))
-                    .hint("nothing was written: name another dataset with --name, or another folder with --out")
+                    .hint("nothing was written: remove it to propose it anew, or name another dataset with --name")
             );
         }
     }

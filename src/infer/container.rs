@@ -81,6 +81,7 @@ pub fn unpack(raw: Vec<u8>, all: bool, wanted: Option<&Pattern>) -> Result<Sampl
     let mut sample = Sample {
         containers: Vec::new(),
         member: None,
+        members: 0,
         bytes: raw,
         whole: all,
     };
@@ -108,6 +109,42 @@ pub fn unpack(raw: Vec<u8>, all: bool, wanted: Option<&Pattern>) -> Result<Sampl
         sample.bytes.truncate(SAMPLE_BYTES);
     }
     Ok(sample)
+}
+
+/// The files of an archive, in the order of their names; none where the object is no archive. Archives in
+/// archives are one file here.
+///
+/// # Errors
+/// A damaged container.
+pub fn members(raw: &[u8], all: bool) -> Result<Vec<String>> {
+    let mut sample = Sample {
+        containers: Vec::new(),
+        member: None,
+        members: 0,
+        bytes: Vec::new(),
+        whole: all,
+    };
+    let mut unpacked: Option<Vec<u8>> = None;
+    for _ in 0..MOST_NESTED {
+        let bytes = unpacked.as_deref().unwrap_or(raw);
+        let mut names = match Container::of(bytes) {
+            Some(Container::Zip) if !is_workbook(bytes) => zip_names(&zip_archive(bytes)?)?,
+            Some(Container::Tar) => {
+                let found = tar_files(bytes, &mut sample)?;
+                found.into_iter().map(|(name, _)| name).collect()
+            }
+            Some(Container::Zip) | None => return Ok(Vec::new()),
+            Some(compression) => {
+                let (_, decoded) =
+                    decode::open(bytes, 0).with_context(|| format!("unpack {compression} data"))?;
+                unpacked = Some(start(decoded, &mut sample, compression)?);
+                continue;
+            }
+        };
+        names.sort();
+        return Ok(names);
+    }
+    Ok(Vec::new())
 }
 
 /// The first bytes that come out, one more than a sample to see whether there are more.
@@ -144,8 +181,11 @@ fn one(names: &[String], container: Container, wanted: Option<&Pattern>) -> Resu
     }
 }
 
-fn zip_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Result<Vec<u8>> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).context("open the zip archive")?;
+fn zip_archive(bytes: &[u8]) -> Result<zip::ZipArchive<Cursor<&[u8]>>> {
+    zip::ZipArchive::new(Cursor::new(bytes)).context("open the zip archive")
+}
+
+fn zip_names(archive: &zip::ZipArchive<Cursor<&[u8]>>) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for name in archive.file_names() {
         let name = name.context("read the directory of the zip archive")?;
@@ -153,16 +193,23 @@ fn zip_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Re
             names.push(name.into_owned());
         }
     }
+    Ok(names)
+}
+
+fn zip_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Result<Vec<u8>> {
+    let mut archive = zip_archive(bytes)?;
+    let names = zip_names(&archive)?;
     let name = one(&names, Container::Zip, wanted)?;
     let member = archive
         .by_name(&name)
         .context("open the member of the zip archive")?;
     let found = start(member, sample, Container::Zip);
-    sample.member = Some(name);
+    (sample.member, sample.members) = (Some(name), names.len());
     found
 }
 
-fn tar_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Result<Vec<u8>> {
+/// The files of a tar, each with its start.
+fn tar_files(bytes: &[u8], sample: &mut Sample) -> Result<Vec<(String, Vec<u8>)>> {
     let mut archive = tar::Archive::new(bytes);
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     for entry in archive.entries().context("open the tar archive")? {
@@ -186,12 +233,17 @@ fn tar_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Re
         }
         found.push((name, bytes));
     }
+    Ok(found)
+}
+
+fn tar_member(bytes: &[u8], sample: &mut Sample, wanted: Option<&Pattern>) -> Result<Vec<u8>> {
+    let found = tar_files(bytes, sample)?;
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     let name = one(&names, Container::Tar, wanted)?;
     let found = found
         .into_iter()
         .find(|(found, _)| *found == name)
         .map(|(_, bytes)| bytes);
-    sample.member = Some(name);
+    (sample.member, sample.members) = (Some(name), names.len());
     found.context("read the tar archive")
 }

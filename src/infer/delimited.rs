@@ -30,7 +30,24 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
     let edges = scan.edges(&text, whole);
     let first = scan.texts(edges.start);
     let body = Body::read(&text, &syntax, &edges, first, &[edges.width]);
-    let header = header::decide(&body.table.columns, &body.repeated, first, &edges);
+    let again = body.headers;
+    // Where it is typed, a header that comes again is no value: what it was is decided without it.
+    let (body, header) = {
+        let with = header::decide(&body.table.columns, &body.repeated, first, &edges);
+        match again {
+            0 => (body, with),
+            _ => {
+                let without = Body::without(first, &text, &syntax, &edges, &[edges.width]);
+                let header =
+                    header::decide(&without.table.columns, &without.repeated, first, &edges);
+                match header.is_header && !header.note.guessed {
+                    true => (without, header),
+                    false => (body, with),
+                }
+            }
+        }
+    };
+    let again = body.skips_headers.then_some(again).unwrap_or(0);
     let trailing = match header.is_header {
         true => edges.extra_field,
         false => edges.always_empty_last,
@@ -52,7 +69,10 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
         false => body,
         true => {
             let fits = [wanted, wanted - usize::from(pad)];
-            Body::read(&text, &syntax, &edges, first, &fits)
+            match again {
+                0 => Body::read(&text, &syntax, &edges, first, &fits),
+                _ => Body::without(first, &text, &syntax, &edges, &fits),
+            }
         }
     };
     let mut table = body.table;
@@ -67,7 +87,7 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
     }
     table.columns.truncate(fields);
     table.columns.resize(fields, Default::default());
-    let rejected = (records - fitting.min(records)) * u64::from(!pad) + body.not_text;
+    let rejected = (records - fitting.min(records)) * u64::from(!pad) + body.not_text + again;
 
     let mut format = vec![Setting::new(
         "kind",
@@ -99,15 +119,28 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
     let mut notes = Vec::new();
     if edges.start > 0 && comments == 0 {
         let note = Note::seen(format!(
-            "{} before the first record of {}",
+            "{} before the first record of {}{}",
             counted(edges.lines, "line"),
-            counted(edges.first_width as u64, "field")
+            counted(edges.first_width as u64, "field"),
+            match edges.padded {
+                0 => "",
+                _ => ", filled up with delimiters",
+            }
         ));
         format.push(Setting::new("skip_lines", edges.lines as i64, note));
     } else if edges.lines > 0 && edges.lines_are_empty && comments == 0 {
         notes.push(Note::seen(format!(
             "{} before the first record; empty lines are no records",
             counted(edges.lines, "empty line")
+        )));
+    }
+    if again > 0 {
+        notes.push(Note::seen(format!(
+            "the header comes again {}: those records are rejected",
+            match again {
+                1 => "once".to_owned(),
+                count => format!("{} times", crate::units::grouped(count)),
+            }
         )));
     }
     let names = names(&header, first, fields);
@@ -176,10 +209,35 @@ struct Body {
     not_text: u64,
     /// For each field of the first record, whether another record has the same text there.
     repeated: Vec<bool>,
+    /// Records that are the first one again, and whether they were left out.
+    headers: u64,
+    skips_headers: bool,
 }
 
 impl Body {
     fn read(text: &[u8], syntax: &Syntax, edges: &Edges, first: &[String], fits: &[usize]) -> Body {
+        Body::scan(text, syntax, edges, first, fits, false)
+    }
+
+    /// Leaves out the records that are the header again.
+    fn without(
+        first: &[String],
+        text: &[u8],
+        syntax: &Syntax,
+        edges: &Edges,
+        fits: &[usize],
+    ) -> Body {
+        Body::scan(text, syntax, edges, first, fits, true)
+    }
+
+    fn scan(
+        text: &[u8],
+        syntax: &Syntax,
+        edges: &Edges,
+        first: &[String],
+        fits: &[usize],
+        skips_headers: bool,
+    ) -> Body {
         let width = fits.iter().copied().max().unwrap_or(0);
         let suspicious = memchr::memchr(0, text).is_some() || std::str::from_utf8(text).is_err();
         let mut body = Body {
@@ -187,6 +245,8 @@ impl Body {
             widths: Default::default(),
             not_text: 0,
             repeated: vec![false; first.len()],
+            headers: 0,
+            skips_headers,
         };
         let end = edges.records - edges.behind.min(edges.records);
         let mut index = 0;
@@ -217,6 +277,12 @@ impl Body {
             let mut same = 0;
             for (text, first) in texts.clone().zip(first) {
                 same += usize::from(text == first.as_bytes());
+            }
+            if same == first.len() && same > 1 && count == same {
+                body.headers += 1;
+                if skips_headers {
+                    return ControlFlow::Continue(());
+                }
             }
             // Two that are alike by chance say nothing.
             if edges.records >= FEW_RECORDS && same > 0 && same < first.len() {

@@ -31,6 +31,8 @@ struct Seen {
     width: u32,
     last_is_empty: bool,
     has_value: bool,
+    /// Fields up to the last one with a value.
+    filled: u32,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub struct Edges {
     /// Physical lines before it, and whether all of them are empty.
     pub lines: u64,
     pub lines_are_empty: bool,
+    /// Records before it that have the width of the data and values in few fields only.
+    pub padded: usize,
     /// Records behind the data.
     pub behind: usize,
     pub behind_after_blank_line: bool,
@@ -80,6 +84,10 @@ impl Scan {
             width: count as u32,
             last_is_empty: count > 0 && texts(count - 1).is_empty(),
             has_value: (0..count).any(|index| !texts(index).is_empty()),
+            filled: (0..count)
+                .rev()
+                .find(|index| !texts(*index).is_empty())
+                .map_or(0, |last| last as u32 + 1),
         });
         let owned = |index: usize| String::from_utf8_lossy(texts(index)).into_owned();
         if self.first.len() <= MOST_BEFORE {
@@ -113,6 +121,8 @@ impl Scan {
             .take(MOST_BEFORE)
             .position(|record| !narrow(record.width as usize))
             .unwrap_or(0);
+        let padded = self.padded_preamble(start, usual);
+        let start = start + padded;
         let lines = self.first.get(start).map_or(0, |(line, _)| *line);
         let after_first = self.records.get(start + 1..).unwrap_or_default();
         let (behind, behind_after_blank_line) = match whole {
@@ -135,6 +145,7 @@ impl Scan {
         Edges {
             start,
             lines,
+            padded,
             lines_are_empty: start == 0
                 && records::lines(text)
                     .take(lines as usize)
@@ -155,6 +166,29 @@ impl Scan {
                 && width > 2
                 && last_is_empty
                 && first.is_some_and(|first| first.last_is_empty),
+        }
+    }
+
+    /// Lines of a preamble that a spreadsheet has filled up with delimiters, from `start` on: values in the
+    /// first few fields only, then a record with a value in (nearly) all, and none like them later.
+    fn padded_preamble(&self, start: usize, width: usize) -> usize {
+        let few = |record: &Seen| 2 * (record.filled as usize) <= width && width > 2;
+        let from = self.records.get(start..).unwrap_or_default();
+        let count = from
+            .iter()
+            .take(MOST_BEFORE.saturating_sub(start))
+            .take_while(|record| few(record))
+            .count();
+        let full =
+            |record: &Seen| record.width as usize == width && record.filled as usize + 1 >= width;
+        let rest = from.get(count..).unwrap_or_default();
+        if count == 0 || !rest.first().is_some_and(full) {
+            return 0;
+        }
+        let body = &rest[..rest.len().saturating_sub(MOST_BEHIND).max(1)];
+        match body.iter().any(few) {
+            true => 0,
+            false => count,
         }
     }
 

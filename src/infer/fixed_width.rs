@@ -18,6 +18,8 @@ struct Position {
     lines: u64,
     blank: u64,
     digit: u64,
+    /// The character of all lines so far.
+    same: Option<char>,
 }
 
 impl Position {
@@ -57,7 +59,9 @@ pub fn find(text: &[u8], whole: bool, choice: Option<&Choice>) -> Option<Found> 
     let few_lengths = two_usual * 100 >= lines.len() as u64 * 95 && longest >= 20 && enough;
     let is_ascii = text.is_ascii();
     let positions = positions(&lines, is_ascii);
-    let layout = layout(&positions, lines.len().min(MOST_LINES) as u64);
+    let mut starts = starts(&positions, lines.len().min(MOST_LINES) as u64);
+    join_words(&mut starts, &positions, &lines, is_ascii);
+    let layout = layout(&starts, positions.len());
     let aligned =
         lines.len() >= 3 && longest >= 12 && layout.len() >= if lines.len() < 6 { 4 } else { 3 };
     let of_few_lengths = few_lengths && layout.len() >= 2;
@@ -178,25 +182,29 @@ fn lengths(lines: &[&[u8]]) -> BTreeMap<usize, u64> {
 
 fn positions(lines: &[&[u8]], is_ascii: bool) -> Vec<Position> {
     let mut positions: Vec<Position> = Vec::new();
-    let mut enter = |at: usize, blank: bool, digit: bool| {
+    let mut enter = |at: usize, c: char| {
         if positions.len() <= at {
             positions.resize(at + 1, Position::default());
         }
         let position = &mut positions[at];
+        position.same = match position.lines {
+            0 => Some(c),
+            _ => position.same.filter(|same| *same == c),
+        };
         position.lines += 1;
-        position.blank += u64::from(blank);
-        position.digit += u64::from(digit);
+        position.blank += u64::from(c == ' ');
+        position.digit += u64::from(c.is_ascii_digit());
     };
     for line in lines.iter().take(MOST_LINES) {
         match is_ascii {
             true => {
                 for (at, byte) in line.iter().enumerate() {
-                    enter(at, *byte == b' ', byte.is_ascii_digit());
+                    enter(at, char::from(*byte));
                 }
             }
             false => {
                 for (at, c) in String::from_utf8_lossy(line).chars().enumerate() {
-                    enter(at, c == ' ', c.is_ascii_digit());
+                    enter(at, c);
                 }
             }
         }
@@ -204,14 +212,17 @@ fn positions(lines: &[&[u8]], is_ascii: bool) -> Vec<Position> {
     positions
 }
 
-/// Start and length of each field, without gaps.
-fn layout(positions: &[Position], lines: u64) -> Vec<(usize, usize)> {
+/// Where fields begin.
+fn starts(positions: &[Position], lines: u64) -> Vec<usize> {
     let mut starts = vec![0];
     for at in 1..positions.len() {
         let (before, here) = (positions[at - 1], positions[at]);
         let behind_blank = before.is_blank() && !here.is_blank();
+        // The same letters in every line belong to the digits behind them: SKU0001, SKU0002.
+        let start = starts.last().copied().unwrap_or(0);
+        let is_prefix = positions[start..at].iter().all(|one| one.same.is_some());
         let class = (before.is_digit() && here.has_no_digit() && !here.is_blank())
-            || (here.is_digit() && before.has_no_digit() && !before.is_blank());
+            || (here.is_digit() && before.has_no_digit() && !before.is_blank() && !is_prefix);
         // What only a few long lines have says nothing about the others.
         if (behind_blank || class) && here.lines * 4 >= lines {
             starts.push(at);
@@ -221,7 +232,40 @@ fn layout(positions: &[Position], lines: u64) -> Vec<(usize, usize)> {
     if starts.len() > 1 && positions[..starts[1]].iter().all(Position::is_blank) {
         starts.remove(1);
     }
-    let ends = starts.iter().skip(1).copied().chain([positions.len()]);
+    starts
+}
+
+/// Takes out the begin of a second word that only some lines have, one blank behind the first: `LAMP`,
+/// `TABLE SMALL`. A field of its own stands beside blanks of different number, or in most lines.
+fn join_words(starts: &mut Vec<usize>, positions: &[Position], lines: &[&[u8]], is_ascii: bool) {
+    let all = starts.clone();
+    let mut number = 0;
+    starts.retain(|start| {
+        number += 1;
+        let (Some(before), Some(two_before)) = (start.checked_sub(1), start.checked_sub(2)) else {
+            return true;
+        };
+        let alone = positions[before].is_blank() && !positions[two_before].is_blank();
+        if !alone || positions[two_before].blank == 0 {
+            return true;
+        }
+        let end = all.get(number).copied().unwrap_or(positions.len());
+        let (mut seen, mut with, mut joined) = (0, 0, 0);
+        for line in lines.iter().take(MOST_LINES) {
+            seen += 1;
+            if cut(line, (*start, end - start), is_ascii).is_empty() {
+                continue;
+            }
+            with += 1;
+            joined += u64::from(!cut(line, (two_before, 1), is_ascii).is_empty());
+        }
+        !(joined == with && 2 * with < seen)
+    });
+}
+
+/// Start and length of each field, without gaps.
+fn layout(starts: &[usize], length: usize) -> Vec<(usize, usize)> {
+    let ends = starts.iter().skip(1).copied().chain([length]);
     starts
         .iter()
         .zip(ends)

@@ -48,8 +48,9 @@ pub const SAMPLE_BYTES: usize = 64 << 20;
 pub struct Sample {
     /// What it was packed in, outermost first.
     pub containers: Vec<Container>,
-    /// The member of an archive.
+    /// The member of an archive, and how many files the archive holds.
     pub member: Option<String>,
+    pub members: usize,
     /// The file, unpacked.
     pub bytes: Vec<u8>,
     /// These are all of its bytes.
@@ -115,6 +116,8 @@ pub struct ProposedColumn {
 pub struct Proposal {
     pub containers: Vec<Container>,
     pub member: Option<String>,
+    /// Files in the archive.
+    pub members: usize,
     /// Bytes looked at, after unpacking.
     pub bytes: u64,
     pub whole: bool,
@@ -172,6 +175,7 @@ pub fn propose(sample: &Sample) -> Result<Proposal> {
     Ok(Proposal {
         containers: sample.containers.clone(),
         member: sample.member.clone(),
+        members: sample.members,
         bytes: sample.bytes.len() as u64,
         whole: sample.whole,
         kind: found.kind,

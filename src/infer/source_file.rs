@@ -41,11 +41,11 @@ pub fn source_file(proposal: &Proposal, subject: &Subject) -> String {
             .iter()
             .map(ToString::to_string)
             .collect();
-        let inside = proposal
-            .member
-            .as_ref()
-            .map(|_| ", one file in the archive")
-            .unwrap_or_default();
+        let inside = match (&proposal.member, proposal.members) {
+            (None, _) => String::new(),
+            (Some(_), 1) => ", one file in the archive".to_owned(),
+            (Some(member), members) => format!(", `{member}` of {members} files in the archive"),
+        };
         comment(
             &mut out,
             &format!(

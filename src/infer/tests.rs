@@ -283,7 +283,15 @@ fn numbers_get_the_type_that_loses_nothing() {
         "parse = \"money\"",
     );
     column_is(&["12%", "12.5%"], "numeric(8,3)", "parse = \"percent\"");
-    column_is(&["1,2", "3,4"], "text", "");
+    let comma = "parse = \"decimal\", decimal_point = \",\"";
+    column_is(&["1,2", "-3,45", "12"], "numeric(7,2)", comma);
+    column_is(&["0,125", "1,250"], "numeric(7,3)", comma);
+    let grouped = format!("{comma}, thousands = \".\"");
+    column_is(&["1.974,12", "12.345", "0,5"], "numeric(10,2)", &grouped);
+    let american = "parse = \"decimal\", thousands = \",\"";
+    column_is(&["1,234.56", "12"], "numeric(9,2)", american);
+    column_is(&["192.168.100.200", "192.168.100.201"], "text", "");
+    column_is(&["1,2,3", "3,4,5"], "text", "");
     column_is(&["  6066.835", "   880.7"], "numeric(10,3)", "");
 }
 
@@ -630,4 +638,68 @@ fn subject() -> Subject<'static> {
         files: "items.csv",
         table: "items",
     }
+}
+
+#[test]
+fn a_preamble_that_is_filled_up_with_delimiters_is_skipped() {
+    let mut text = String::from(
+        "Export of warehouse X;;;\r\nMade;2026-11-28;;\r\n;;;\r\nSKU;Name;Qty;Price\r\n",
+    );
+    for row in 1..=30 {
+        text += &format!("A{row:03};thing {row};{row};1.974,{row:02}\r\n");
+    }
+    text += "Total;;465;59.222,00\r\n";
+    let proposal = look(&text);
+    assert_eq!(key(&proposal, "skip_lines"), "3");
+    assert_eq!(key(&proposal, "footer"), "1");
+    assert_eq!(
+        types(&proposal),
+        ["sku text", "name text", "qty integer", "price numeric(9,2)"]
+    );
+    // Records with few values are no preamble when others behind them have as few.
+    let mut text = String::new();
+    for row in 1..=40 {
+        text += &match row % 4 {
+            1 => format!("A{row:03};;;\n"),
+            _ => format!("A{row:03};thing {row};{row};{row}\n"),
+        };
+    }
+    assert_eq!(key(&look(&text), "skip_lines"), "");
+}
+
+#[test]
+fn a_header_that_comes_again_does_not_make_text_of_numbers() {
+    let mut text = String::from("id,price\n");
+    for row in 1..=40 {
+        text += &format!("{row},{row}.50\n");
+        if row % 20 == 0 {
+            text += "id,price\n";
+        }
+    }
+    let proposal = look(&text);
+    assert_eq!(types(&proposal), ["id integer", "price numeric(7,2)"]);
+    assert_eq!((proposal.records, proposal.rejected), (42, 2));
+}
+
+#[test]
+fn a_constant_prefix_and_a_second_word_are_no_field_of_their_own() {
+    let mut text = String::new();
+    for row in 1..=12 {
+        let name = match row % 4 {
+            0 => "TABLE SMALL",
+            1 => "LAMP",
+            2 => "CHAIR",
+            _ => "COUCH",
+        };
+        text += &format!("SKU{row:04} {name:<14}{row:>5}\n");
+    }
+    let proposal = look(&text);
+    let layout: Vec<String> = proposal
+        .format
+        .iter()
+        .filter(|setting| setting.key == "layout")
+        .flat_map(|setting| setting.value.as_array().unwrap())
+        .map(|field| format!("{} {}", field["start"], field["length"]))
+        .collect();
+    assert_eq!(layout, ["1 8", "9 17", "26 2"]);
 }

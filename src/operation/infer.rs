@@ -51,11 +51,17 @@ struct Group {
     matched: usize,
 }
 
-/// Looks at what is in `place`.
+/// Looks at what is in `place`. `existing`: the project that the sources are added to, where it has the
+/// dataset already.
 ///
 /// # Errors
 /// Status 2 where there is nothing, or a name is none; status 1 where a file is no table.
-pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result<Inferred> {
+pub async fn infer(
+    place: &str,
+    dataset: Option<&str>,
+    existing: Option<&Path>,
+    s3: &S3Options,
+) -> Result<Inferred> {
     // What stands behind a `!` means members of archives.
     let after_folder = place.rfind('/').map_or(0, |slash| slash + 1);
     let (place, member) = match place[after_folder..].split_once('!') {
@@ -80,9 +86,9 @@ pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result
     let mut tables = BTreeSet::from(["dataset".to_owned()]);
     for group in groups {
         let key = group.looked_at.key.clone();
-        let looked = look_at(&location, &group.looked_at, wanted.clone()).await;
-        let proposal = match looked {
-            Ok(proposal) => proposal,
+        let looked = look_at(&location, &group.looked_at, wanted.as_ref()).await;
+        let inside = match looked {
+            Ok(inside) => inside,
             Err(error) if is_folder => {
                 left_out.push((key, format!("{error:#}")));
                 continue;
@@ -91,17 +97,37 @@ pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result
                 return Err(error.context(Problem::refused(format!("look at `{key}`"))));
             }
         };
-        let table = unused(&name::of_file(&key), &mut tables);
-        let inside = member
-            .map(|member| format!("!{member}"))
-            .unwrap_or_default();
-        sources.push(InferredSource {
-            table,
-            key,
-            files: group.glob + &inside,
-            matched: group.matched,
-            proposal,
-        });
+        let several = inside.len() > 1;
+        for part in inside {
+            let named = match &part.member {
+                Some(member) => format!("{key}!{member}"),
+                None => key.clone(),
+            };
+            let proposal = match part.proposal {
+                Ok(proposal) => proposal,
+                Err(error) if is_folder || several => {
+                    left_out.push((named, format!("{error:#}")));
+                    continue;
+                }
+                Err(error) => {
+                    return Err(error.context(Problem::refused(format!("look at `{key}`"))));
+                }
+            };
+            // A table is called after what it is filled from: in an archive of several files, the member.
+            let of_member = proposal.member.as_ref().filter(|_| proposal.members > 1);
+            let table = unused(&name::of_file(of_member.unwrap_or(&key)), &mut tables);
+            let glob = member.map(str::to_owned).or(part.glob);
+            sources.push(InferredSource {
+                table,
+                key: named,
+                files: match glob {
+                    Some(glob) => format!("{}!{glob}", group.glob),
+                    None => group.glob.clone(),
+                },
+                matched: group.matched * part.matched,
+                proposal,
+            });
+        }
     }
     if sources.is_empty() {
         bail!(Problem::refused(format!(
@@ -115,7 +141,8 @@ pub async fn infer(place: &str, dataset: Option<&str>, s3: &S3Options) -> Result
             sources.len()
         )));
     }
-    let files = files(&dataset, &from, &sources);
+    let first_number = existing.map_or(Ok(None), |project| next_number(project, &dataset))?;
+    let files = files(&dataset, &from, &sources, first_number);
     Ok(Inferred {
         dataset,
         from,
@@ -137,13 +164,50 @@ fn reasons(left_out: &[(String, String)]) -> String {
     }
 }
 
-/// The files to write, by path.
-fn files(dataset: &str, from: &str, sources: &[InferredSource]) -> BTreeMap<String, String> {
+/// The number of the next schema file of a dataset that exists; `None` for a new dataset.
+fn next_number(project: &Path, dataset: &str) -> Result<Option<usize>> {
+    if !project
+        .join("sources")
+        .join(dataset)
+        .join("dataset.toml")
+        .is_file()
+    {
+        return Ok(None);
+    }
+    let folder = project.join("sql").join(dataset).join("schema");
+    let mut last = 0;
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(10)),
+        Err(error) => {
+            return Err(error)
+                .with_context(|| Problem::usage(format!("list `{}`", folder.display())));
+        }
+    };
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let number = name
+            .split_once('_')
+            .and_then(|(number, _)| number.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(Some(10 * (last / 10 + 1)))
+}
+
+/// The files to write, by path. `next`: the number of the first schema file, in a dataset that exists.
+fn files(
+    dataset: &str,
+    from: &str,
+    sources: &[InferredSource],
+    next: Option<usize>,
+) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    files.insert(
-        format!("sources/{dataset}/dataset.toml"),
-        infer::dataset_file(from),
-    );
+    if next.is_none() {
+        files.insert(
+            format!("sources/{dataset}/dataset.toml"),
+            infer::dataset_file(from),
+        );
+    }
     for (index, source) in sources.iter().enumerate() {
         let subject = Subject {
             key: &source.key,
@@ -158,10 +222,10 @@ fn files(dataset: &str, from: &str, sources: &[InferredSource]) -> BTreeMap<Stri
         files.insert(
             format!(
                 "sql/{dataset}/schema/{:03}_{}.sql",
-                10 * (index + 1),
+                next.unwrap_or(10) + 10 * index,
                 source.table
             ),
-            infer::schema_file(&source.proposal, &subject, index == 0),
+            infer::schema_file(&source.proposal, &subject, next.is_none() && index == 0),
         );
     }
     files
@@ -223,31 +287,51 @@ async fn open(folder: &str, s3: &S3Options) -> Result<Location> {
 
 /// Files whose names differ only in digits, together.
 fn groups(listed: Vec<Listed>) -> Vec<Group> {
-    let mut by_name: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
+    let mut by_key: BTreeMap<String, Listed> = BTreeMap::new();
     for object in listed {
         let base = object.key.rsplit('/').next().unwrap_or(&object.key);
         // Marks of other programs, and files that are hidden, are no data.
         if object.size == 0 || base.starts_with('.') || base.starts_with('_') {
             continue;
         }
-        by_name
-            .entry(pattern(&object.key))
-            .or_default()
-            .push(object);
+        by_key.insert(object.key.clone(), object);
     }
-    let group = |(pattern, mut objects): (String, Vec<Listed>)| {
-        let looked_at = objects.pop()?;
-        let glob = match objects.is_empty() {
-            true => escaped(&looked_at.key),
-            false => escaped(&pattern).replace(DIGITS, "*"),
-        };
+    let alike = alike(by_key.keys().cloned());
+    let group = |alike: Alike| {
         Some(Group {
-            matched: objects.len() + 1,
-            glob,
-            looked_at,
+            matched: alike.matched,
+            glob: alike.glob,
+            looked_at: by_key.remove(&alike.last)?,
         })
     };
-    by_name.into_iter().filter_map(group).collect()
+    alike.into_iter().filter_map(group).collect()
+}
+
+/// Names that differ only in digits.
+struct Alike {
+    last: String,
+    glob: String,
+    matched: usize,
+}
+
+fn alike(names: impl Iterator<Item = String>) -> Vec<Alike> {
+    let mut by_pattern: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in names {
+        by_pattern.entry(pattern(&name)).or_default().push(name);
+    }
+    let of = |(pattern, mut names): (String, Vec<String>)| {
+        let last = names.pop()?;
+        let glob = match names.is_empty() {
+            true => escaped(&last),
+            false => escaped(&pattern).replace(DIGITS, "*"),
+        };
+        Some(Alike {
+            matched: names.len() + 1,
+            glob,
+            last,
+        })
+    };
+    by_pattern.into_iter().filter_map(of).collect()
 }
 
 /// Stands for a run of digits; no key holds it.
@@ -280,12 +364,22 @@ fn unused(name: &str, taken: &mut BTreeSet<String>) -> String {
     tried
 }
 
-/// Reads what is needed of a file, and looks at it.
+/// What was found in one file, or in one of the files of an archive.
+struct Inside {
+    /// In an archive of several files: the one that was looked at, and the glob of those called alike.
+    member: Option<String>,
+    glob: Option<String>,
+    matched: usize,
+    proposal: Result<Proposal>,
+}
+
+/// Reads what is needed of a file, and looks at it; at each kind of file of an archive unless one is
+/// `wanted`.
 async fn look_at(
     location: &Location,
     listed: &Listed,
-    wanted: Option<glob::Pattern>,
-) -> Result<Proposal> {
+    wanted: Option<&glob::Pattern>,
+) -> Result<Vec<Inside>> {
     let object = location
         .pin(listed)
         .await
@@ -294,11 +388,39 @@ async fn look_at(
         .await
         .with_context(|| format!("read `{}`", listed.key))?;
     let all = raw.len() as u64 == object.size;
-    let looked = tokio::task::spawn_blocking(move || {
-        let sample = container::unpack(raw, all, wanted.as_ref())?;
-        infer::propose(&sample)
-    });
+    let wanted = wanted.cloned();
+    let looked = tokio::task::spawn_blocking(move || look_inside(raw, all, wanted));
     looked.await.context("look at the file")?
+}
+
+fn look_inside(raw: Vec<u8>, all: bool, wanted: Option<glob::Pattern>) -> Result<Vec<Inside>> {
+    let propose = |raw: Vec<u8>, wanted: Option<&glob::Pattern>| {
+        infer::propose(&container::unpack(raw, all, wanted)?)
+    };
+    let members = match wanted {
+        Some(_) => Vec::new(),
+        None => container::members(&raw, all)?,
+    };
+    if members.len() < 2 {
+        return Ok(vec![Inside {
+            member: None,
+            glob: None,
+            matched: 1,
+            proposal: propose(raw, wanted.as_ref()),
+        }]);
+    }
+    let mut inside = Vec::new();
+    for alike in alike(members.into_iter()) {
+        let exact =
+            glob::Pattern::new(&escaped(&alike.last)).context("read a name of the archive")?;
+        inside.push(Inside {
+            proposal: propose(raw.clone(), Some(&exact)),
+            member: Some(alike.last),
+            glob: Some(alike.glob),
+            matched: alike.matched,
+        });
+    }
+    Ok(inside)
 }
 
 async fn read(location: &Location, object: &RawObject) -> Result<Vec<u8>> {

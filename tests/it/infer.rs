@@ -375,8 +375,14 @@ fn a_member_of_an_archive_in_a_bucket_loads_as_proposed() {
     let folder = format!("s3://{}/raw", server.bucket);
     let several = project
         .overnight(&["infer", &format!("{folder}/all.zip")])
-        .code(1);
-    several.says(&["holds 2 files", "say which behind a `!`"]);
+        .code(0);
+    for text in [
+        "files = \"all.zip!2026/price.csv\"",
+        "Packed as zip, `2026/price.csv` of 2 files in the archive",
+        "create table price (",
+    ] {
+        assert!(several.stdout.contains(text), "{}", several.stdout);
+    }
     let place = format!("{folder}/all.zip!*.csv");
     project
         .overnight(&["infer", &place, "--name", "infer_s3", "--out", "."])
@@ -384,7 +390,7 @@ fn a_member_of_an_archive_in_a_bucket_loads_as_proposed() {
     project
         .overnight(&["run", "infer_s3", "--from", &folder])
         .code(0);
-    assert_eq!(rows(&project, "all_"), "(1,2.5)\n(2,3.5)");
+    assert_eq!(rows(&project, "price"), "(1,2.5)\n(2,3.5)");
     project
         .overnight(&["infer", &format!("{folder}/nothing/here.csv")])
         .code(2)
@@ -455,4 +461,124 @@ fn files_of_a_folder_that_differ_in_digits_are_one_source() {
         .code(0);
     assert_eq!(rows(&project, "price"), "(1,2.50)\n(2,3.75)");
     assert_eq!(rows(&project, "drug"), "(A1,x)\n(B2,y)\n(C3,z)");
+}
+
+/// Proposes for more than one file, adds each to the dataset, and runs all of it.
+#[track_caller]
+fn proposed_in_turn(dataset: &str, files: &[(&str, &[u8])]) -> Project {
+    let project = empty(dataset);
+    let from = project.path(&format!("in/{dataset}"));
+    for (file, bytes) in files {
+        project.input(file, bytes);
+        let place = from.join(file).display().to_string();
+        project
+            .overnight(&["infer", &place, "--name", dataset, "--out", "."])
+            .code(0);
+    }
+    let from = from.display().to_string();
+    project
+        .overnight(&["run", dataset, "--from", &from])
+        .code(0);
+    project
+}
+
+#[test]
+fn a_spreadsheets_export_loads_as_proposed() {
+    // What Excel writes in Germany: lines of the preamble filled up, decimal commas, Windows-1252.
+    let mut text = String::from("Export of warehouse X;;;;\r\nMade;28.11.2026;;;\r\n;;;;\r\n");
+    text += "SKU;Bezeichnung;Preis;Menge;Datum\r\n";
+    for row in 1..=40 {
+        text += &format!(
+            "A{row:03};\"M\u{fc}ll{row}\r\ngro\u{df}\";1.974,{row:02};{row},5;{:02}.11.2026\r\n",
+            row % 28 + 1
+        );
+        if row == 20 {
+            text += "SKU;Bezeichnung;Preis;Menge;Datum\r\n";
+        }
+    }
+    text += "Total;;78.968,20;840,0;\r\n";
+    let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
+    let project = proposed("infer_excel", "export.csv", &bytes);
+    assert_eq!(
+        types(&project, "export"),
+        "sku text, bezeichnung text, preis numeric(9,2), menge numeric(6,1), datum date"
+    );
+    assert_eq!(
+        ask(
+            &project,
+            "select concat_ws(' ', count(*), sum(preis), sum(menge), max(datum)) from export"
+        ),
+        "40 78968.20 840.0 2026-11-28"
+    );
+}
+
+#[test]
+fn american_amounts_without_a_sign_load_as_proposed() {
+    let mut text = String::from("id,amount\n");
+    for row in 1..=20 {
+        text += &format!("{row},\"{row},234.56\"\n");
+    }
+    let project = proposed("infer_amounts", "amounts.csv", text.as_bytes());
+    assert_eq!(
+        types(&project, "amounts"),
+        "id integer, amount numeric(10,2)"
+    );
+    assert_eq!(
+        ask(&project, "select sum(amount) from amounts"),
+        "214691.20"
+    );
+}
+
+#[test]
+fn fields_of_fixed_width_are_not_cut_at_prefixes_and_words() {
+    let mut text = String::new();
+    for row in 1..=12 {
+        let name = ["TABLE SMALL", "LAMP", "CHAIR", "COUCH"][row % 4];
+        text += &format!("SKU{row:04} {name:<14}{row:>5}\n");
+    }
+    let project = proposed("infer_words", "stock.txt", text.as_bytes());
+    let first = ask(&project, "select t::text from stock t order by 1 limit 1");
+    assert_eq!(first, "(SKU0001,LAMP,1)");
+    let fourth = "select t::text from stock t order by 1 offset 3 limit 1";
+    assert_eq!(ask(&project, fourth), "(SKU0004,\"TABLE SMALL\",4)");
+}
+
+#[test]
+fn an_archive_of_several_files_is_a_source_for_each_and_a_dataset_grows_by_another_file() {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in [
+        ("items.csv", "id,price\n1,2.5\n2,3.5\n"),
+        ("stock_1.csv", "item,count\n1,7\n"),
+        ("stock_2.csv", "item,count\n2,9\n"),
+    ] {
+        use std::io::Write;
+        archive
+            .start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    let feed = archive.finish().unwrap().into_inner();
+    let orders = "id,item,at\n1,2,2026-11-28\n";
+    let project = proposed_in_turn(
+        "infer_feed",
+        &[("feed.zip", &feed), ("orders.csv", orders.as_bytes())],
+    );
+    assert_eq!(rows(&project, "items"), "(1,2.5)\n(2,3.5)");
+    assert_eq!(rows(&project, "stock"), "(1,7)\n(2,9)");
+    assert_eq!(rows(&project, "orders"), "(1,2,2026-11-28)");
+    let source = std::fs::read_to_string(project.path("sources/infer_feed/items.toml")).unwrap();
+    assert!(
+        source.contains("Packed as zip, `items.csv` of 3 files in the archive"),
+        "{source}"
+    );
+    let schema = project.path("sql/infer_feed/schema");
+    assert!(schema.join("030_orders.sql").is_file());
+    // The same file again replaces nothing.
+    let place = project.path("in/infer_feed/orders.csv");
+    let place = place.display().to_string();
+    project
+        .overnight(&["infer", &place, "--name", "infer_feed", "--out", "."])
+        .code(2)
+        .says(&["orders.toml` is there already"]);
+    assert_eq!(std::fs::read_dir(schema).unwrap().count(), 3);
 }

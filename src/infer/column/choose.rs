@@ -182,15 +182,36 @@ impl Column {
             return self.integer(name);
         }
         if alive.decimal && self.leading_zeros == 0 {
-            return self.numeric("are decimal numbers", None);
+            return self.numeric("are decimal numbers", &[]);
+        }
+        if alive.money && self.printed > 0 && self.currency > 0 {
+            return self.numeric("are amounts as printed", &[("parse", "money")]);
         }
         if alive.money && self.printed > 0 {
-            return self.numeric("are amounts as printed", Some("money"));
+            let rules = [("parse", "decimal"), ("thousands", ",")];
+            let mut found = self.numeric("are decimal numbers with grouped thousands", &rules)?;
+            if alive.comma {
+                found.notes.push(Note::guessed(
+                    "every comma has three digits behind it: it is read as that of thousands, not as a decimal comma",
+                ));
+            }
+            return Some(found);
+        }
+        if alive.comma && self.comma_digits.1 > 0 {
+            let mut rules = vec![("parse", "decimal"), ("decimal_point", ",")];
+            if self.grouped > 0 {
+                rules.push(("thousands", "."));
+            }
+            return self.numeric_of(
+                "are numbers with a decimal comma",
+                &rules,
+                self.comma_digits,
+            );
         }
         if alive.percent && self.printed > 0 {
             return self.numeric(
                 "are percentages, read as their fraction of one",
-                Some("percent"),
+                &[("parse", "percent")],
             );
         }
         if alive.float && !alive.decimal {
@@ -229,24 +250,34 @@ impl Column {
         })
     }
 
-    fn numeric(&self, what: &str, parse: Option<&str>) -> Option<ColumnType> {
+    fn numeric(&self, what: &str, rules: &[(&'static str, &str)]) -> Option<ColumnType> {
+        self.numeric_of(what, rules, (self.whole_digits, self.scale))
+    }
+
+    /// `digits`: the most before and behind the point.
+    fn numeric_of(
+        &self,
+        what: &str,
+        rules: &[(&'static str, &str)],
+        (whole, scale): (usize, usize),
+    ) -> Option<ColumnType> {
         // Room for three digits more: next month's largest value is larger.
-        let precision = self.whole_digits.max(1) + self.scale + 3;
+        let precision = whole.max(1) + scale + 3;
         let sql = match precision {
-            ..=1000 => format!("numeric({precision},{})", self.scale),
+            ..=1000 => format!("numeric({precision},{})", scale),
             _ => "numeric".into(),
         };
         Some(ColumnType {
             sql,
-            rules: parse
-                .map(|parse| ("parse", parse.into()))
-                .into_iter()
+            rules: rules
+                .iter()
+                .map(|(key, value)| (*key, (*value).into()))
                 .collect(),
             notes: vec![Note::seen(format!(
                 "{} {what}, at most {} before the point and {} behind",
                 of(self.values, self.values),
-                counted(self.whole_digits as u64, "digit"),
-                self.scale
+                counted(whole as u64, "digit"),
+                scale
             ))],
         })
     }

@@ -57,6 +57,8 @@ pub struct ColumnType {
 struct Alive {
     integer: bool,
     decimal: bool,
+    /// With a decimal comma.
+    comma: bool,
     money: bool,
     percent: bool,
     float: bool,
@@ -90,6 +92,12 @@ pub struct Column {
     with_colon: u64,
     /// Amounts and percentages that are no plain numbers.
     printed: u64,
+    /// Amounts with a currency sign or in parentheses.
+    currency: u64,
+    /// Numbers with groups of three digits before a decimal comma.
+    grouped: u64,
+    /// The most digits before and behind a decimal comma.
+    comma_digits: (usize, usize),
     shape: Shape,
     /// Of numbers: the most digits before and behind the point, and the length of digits alone.
     whole_digits: usize,
@@ -112,6 +120,7 @@ impl Default for Column {
             alive: Alive {
                 integer: true,
                 decimal: true,
+                comma: true,
                 money: true,
                 percent: true,
                 float: true,
@@ -130,6 +139,9 @@ impl Default for Column {
             leading_zeros: 0,
             with_colon: 0,
             printed: 0,
+            currency: 0,
+            grouped: 0,
+            comma_digits: (0, 0),
             shape: Shape::default(),
             whole_digits: 0,
             scale: 0,
@@ -205,7 +217,9 @@ impl Column {
                         self.whole_digits = self.whole_digits.max(number.whole);
                         self.scale = self.scale.max(number.scale);
                     }
-                    alive.money &= amount.is_some();
+                    // `0,125` has no group of thousands.
+                    alive.money &= amount.is_some() && !text.starts_with(b"0,");
+                    self.currency += u64::from(memchr::memchr2(b'$', b'(', text).is_some());
                     let share = text.strip_suffix(b"%").map(trim).and_then(Number::read);
                     if let (Some(number), true) = (&share, form == Form::Plain) {
                         self.whole_digits = self.whole_digits.max(number.whole);
@@ -217,6 +231,16 @@ impl Column {
             }
         }
         alive.percent &= number.is_none();
+        if alive.comma {
+            match (form == Form::Plain).then(|| european(text)).flatten() {
+                Some(comma) => {
+                    let (whole, scale) = self.comma_digits;
+                    self.comma_digits = (whole.max(comma.whole), scale.max(comma.scale));
+                    self.grouped += u64::from(comma.grouped);
+                }
+                None => alive.comma = false,
+            }
+        }
         if alive.word {
             let word = WORDS
                 .iter()
@@ -329,6 +353,30 @@ impl Number {
             leading_zero: whole.len() > 1 && whole[0] == b'0',
         })
     }
+}
+
+/// A number with a decimal comma.
+struct European {
+    whole: usize,
+    scale: usize,
+    grouped: bool,
+}
+
+/// Reads `1.974,12`, `12,34` and `12`, as the load does with a decimal comma.
+fn european(text: &[u8]) -> Option<European> {
+    let mut plain = Vec::new();
+    let number = crate::read::value::Number {
+        thousands: Some(b'.'),
+        point: Some(b','),
+        ..Default::default()
+    };
+    number.plain(text, &mut plain)?;
+    let read = Number::read(&plain)?;
+    Some(European {
+        whole: read.whole,
+        scale: read.scale,
+        grouped: memchr::memchr(b'.', text).is_some(),
+    })
 }
 
 fn is_float(text: &[u8]) -> bool {

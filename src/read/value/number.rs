@@ -57,7 +57,7 @@ impl Sign {
 
 impl Number {
     /// Writes a number as a plain decimal; `None` if it is not spelled so.
-    pub(super) fn plain(&self, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub fn plain(&self, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let (text, last, negative) = self.sign.take(text.trim_ascii())?;
         if negative {
             out.push(b'-');
