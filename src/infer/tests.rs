@@ -600,6 +600,7 @@ fn only_the_start_of_a_file_gives_shares_and_no_key() {
     let sample = Sample {
         containers: Vec::new(),
         member: None,
+        members: 0,
         bytes: format!("id,n\n{rows}5,6,7\n101,").into_bytes(),
         whole: false,
     };
