@@ -3,6 +3,8 @@
 //! A point stands before and after every effect that outlives the process. The variable
 //! `OVERNIGHT_CRASHPOINT=name` (or `name:2` for the second time) makes the process send itself
 //! SIGKILL there: nothing is flushed, dropped or rolled back by us, as when the machine dies.
+//! `name:1:stop` sends SIGSTOP instead: the process freezes with its connections open, as when the
+//! machine is paused, and continues from there on SIGCONT.
 //! Always compiled in, so that what is tested is what runs; unarmed, a point costs one comparison.
 
 use std::sync::OnceLock;
@@ -50,8 +52,6 @@ pub const NAMES: &[&str] = &[
     "flip.after_open",
     "flip.after_direct_look",
     "flip.after_begin",
-    "flip.after_first_rename",
-    "flip.after_second_rename",
     "flip.before_commit",
     "flip.after_commit",
     "pooler.before_write",
@@ -81,6 +81,7 @@ pub const NAMES: &[&str] = &[
 struct Armed {
     name: String,
     nth: u32,
+    stop: bool,
     seen: AtomicU32,
 }
 
@@ -89,27 +90,32 @@ fn armed() -> Option<&'static Armed> {
     ARMED
         .get_or_init(|| {
             let text = std::env::var("OVERNIGHT_CRASHPOINT").ok()?;
-            let (name, nth) = match text.split_once(':') {
-                Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),
-                None => (text, 1),
-            };
+            let mut parts = text.split(':');
+            let name = parts.next().unwrap_or_default().to_owned();
+            let nth = parts.next().and_then(|nth| nth.parse().ok()).unwrap_or(1);
+            let stop = parts.next() == Some("stop");
             Some(Armed {
                 name,
                 nth,
+                stop,
                 seen: AtomicU32::new(0),
             })
         })
         .as_ref()
 }
 
-/// Kills the process here if this point is armed.
+/// Kills or stops the process here if this point is armed.
 pub fn reached(name: &str) {
     let Some(armed) = armed() else { return };
     if armed.name == name && armed.seen.fetch_add(1, Ordering::SeqCst) + 1 == armed.nth {
         let own = std::process::id().to_string();
+        let signal = if armed.stop { "-STOP" } else { "-KILL" };
         let sent = std::process::Command::new("kill")
-            .args(["-KILL", &own])
+            .args([signal, &own])
             .status();
+        if armed.stop {
+            return;
+        }
         // SIGKILL does not come back; if it could not be sent, dying in another way is next best.
         if sent.is_err() {
             std::process::abort();

@@ -4,12 +4,13 @@
 //! router, so that a client can follow it without being cut. Readers see this table and nothing
 //! else of the control database.
 
+use super::locks::{ALIASES, GRANTS};
 use super::{Build, Ledger};
-use crate::postgres::quote_ident;
+use crate::postgres::{quote_ident, quote_literal};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where an alias leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +21,6 @@ pub struct Pointer {
     pub epoch: i64,
 }
 
-/// Key of the lock under which privileges of the control database change: two transactions that
-/// change them at once end one of them with an error.
-const GRANTS: i64 = 0x6f76_6572;
-/// Key of the lock of files that hold all aliases.
-const FILES: i64 = 0x6f76_6573;
-
 impl Ledger {
     /// Writes where the alias leads now, and tells whoever listens at the commit. Called inside the
     /// transaction that has changed the live build, after the names have changed.
@@ -35,6 +30,11 @@ impl Ledger {
             .await
             .context("write where the alias leads")?;
         Ok(())
+    }
+
+    /// The statement that does it, for the end of a transaction.
+    pub fn point_statement(dataset: &str) -> String {
+        include_str!("point.sql").replace("$1", &quote_literal(dataset))
     }
 
     /// Where the pointer says that the alias leads.
@@ -55,7 +55,7 @@ impl Ledger {
     }
 
     /// Records that a build, under this OID, is live, or that nothing is: an operator says that the
-    /// catalog is right and the ledger was not.
+    /// catalog is right and the ledger was not. The pointer is written after it.
     pub async fn take_live(&self, dataset: &str, live: Option<(&Build, u32)>) -> Result<()> {
         if let Some((build, oid)) = live {
             self.session
@@ -86,7 +86,7 @@ impl Ledger {
             )
             .await
             .context("record the end of earlier moves")?;
-        self.point(dataset).await
+        Ok(())
     }
 
     /// Every alias that leads somewhere, and the database it leads to, by the catalog's names.
@@ -108,36 +108,21 @@ impl Ledger {
     /// given back twice.
     ///
     /// # Errors
-    /// Status 75 when it is still held after 20 s; nobody holds it longer than a second.
+    /// Status 75 when it is still held after 20 s; no command holds it longer than a second.
     pub async fn lock_aliases(&self) -> Result<()> {
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            let got: bool = self
-                .session
-                .query_one("select pg_try_advisory_lock($1)", &[&FILES])
-                .await
-                .context("take the lock of the aliases")?
-                .get(0);
-            if got {
-                return Ok(());
-            }
-            if Instant::now() >= end {
-                bail!(
-                    Problem::busy("another process is writing the aliases of the poolers")
-                        .hint("wait for it, or end it and start again")
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let taken = self.take(ALIASES, Duration::from_secs(20)).await;
+        if !taken.context("take the lock of the aliases")? {
+            bail!(
+                Problem::busy("another process is writing the aliases of the poolers")
+                    .hint("wait for it, or end it and start again")
+            );
         }
+        Ok(())
     }
 
     /// Gives it back.
     pub async fn unlock_aliases(&self) -> Result<()> {
-        self.session
-            .execute("select pg_advisory_unlock($1)", &[&FILES])
-            .await
-            .context("give the lock of the aliases back")?;
-        Ok(())
+        self.give_back(ALIASES).await
     }
 
     /// Lets the readers of a dataset read the pointer, and nothing else here. A role that does not
@@ -162,7 +147,7 @@ impl Ledger {
                 .session
                 .batch_execute(&format!(
                     "begin;
-                     select pg_advisory_xact_lock({GRANTS});
+                     lock table ledger_lock.{GRANTS} in share update exclusive mode;
                      grant connect on database {database} to {role};
                      grant usage on schema overnight to {role};
                      grant select on overnight.alias to {role};

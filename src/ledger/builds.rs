@@ -130,18 +130,6 @@ fn build_of(row: &tokio_postgres::Row) -> Result<Build> {
 }
 
 impl Ledger {
-    /// Makes the dataset known.
-    pub async fn register(&self, dataset: &str) -> Result<()> {
-        self.session
-            .execute(
-                "insert into ledger.dataset (dataset) values ($1) on conflict do nothing",
-                &[&dataset],
-            )
-            .await
-            .context("register the dataset in the ledger")?;
-        Ok(())
-    }
-
     /// The datasets that have ever been run.
     pub async fn datasets(&self) -> Result<Vec<String>> {
         let rows = self

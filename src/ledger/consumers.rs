@@ -5,7 +5,7 @@
 //! reach only datasets whose live build it may connect to, and a trigger writes when, as whom and
 //! from where. The rest of the ledger stays closed to it.
 
-use super::{Ledger, supports::Supports};
+use super::{Ledger, locks::GRANTS, supports::Supports};
 use crate::crashpoint;
 use crate::postgres::{Session, quote_ident, quote_literal};
 use anyhow::{Context, Result};
@@ -173,7 +173,7 @@ impl Ledger {
         let granted = self
             .session
             .batch_execute(&format!(
-                "begin; select pg_advisory_xact_lock(0);
+                "begin; lock table ledger_lock.{GRANTS} in share update exclusive mode;
                  grant connect on database {database} to {roles};
                  grant usage on schema ledger to {roles};
                  grant select, insert (dataset, consumer, min_version, max_version, host),

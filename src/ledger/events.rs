@@ -1,6 +1,7 @@
 //! What happened, one row each, never changed afterwards.
 
 use super::Ledger;
+use crate::postgres::quote_literal;
 use anyhow::{Context, Result};
 
 impl Ledger {
@@ -20,5 +21,23 @@ impl Ledger {
             .await
             .context("write an event to the ledger")?;
         Ok(())
+    }
+
+    /// The statement that adds an event, for the end of a transaction.
+    pub fn event_statement(
+        &self,
+        dataset: &str,
+        build: Option<i64>,
+        kind: &str,
+        detail: &str,
+    ) -> String {
+        format!(
+            "insert into ledger.event (dataset, build, kind, detail, actor) values ({}, {}, {}, {}, {})",
+            quote_literal(dataset),
+            build.map_or_else(|| "null".to_owned(), |build| build.to_string()),
+            quote_literal(kind),
+            quote_literal(detail),
+            quote_literal(&self.actor)
+        )
     }
 }

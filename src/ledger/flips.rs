@@ -69,8 +69,9 @@ impl Ledger {
         })
     }
 
-    /// The record of a move, inside its transaction: compare-and-set of the epoch, live and
-    /// previous build, and, going back, the hold.
+    /// The record of a move, inside its transaction and before the alias changes: compare-and-set of
+    /// the epoch, live and previous build, and, going back, the hold. Returns the statements that
+    /// belong after the change of the alias.
     ///
     /// # Errors
     /// When another process has moved or held the alias in between; the caller rolls back.
@@ -79,7 +80,7 @@ impl Ledger {
         dataset: &str,
         flip: &Flip,
         reason: Option<&str>,
-    ) -> Result<()> {
+    ) -> Result<[String; 2]> {
         let kind = flip.kind;
         let moved = self
             .session
@@ -141,20 +142,23 @@ impl Ledger {
                 &[&dataset, &flip.id],
             )
             .await?;
-        self.point(dataset).await?;
-        self.event(
-            dataset,
-            Some(flip.to_build),
-            kind.word(),
-            reason.unwrap_or(""),
-        )
-        .await
+        let (build, why) = (Some(flip.to_build), reason.unwrap_or(""));
+        Ok([
+            Ledger::point_statement(dataset),
+            self.event_statement(dataset, build, kind.word(), why),
+        ])
     }
 
     /// The record of a move that is taken back, inside the transaction that takes it back: what
     /// was live, previous and held before is so again. `was_sealed`: the build had not been
-    /// published before, so that it is only verified again.
-    pub async fn record_revert(&self, dataset: &str, flip: &Flip, was_sealed: bool) -> Result<()> {
+    /// published before, so that it is only verified again. Returns the statements that belong after
+    /// the change of the alias.
+    pub async fn record_revert(
+        &self,
+        dataset: &str,
+        flip: &Flip,
+        was_sealed: bool,
+    ) -> Result<[String; 2]> {
         let undone = self
             .session
             .execute(
@@ -188,10 +192,24 @@ impl Ledger {
             )
             .await?;
         self.flip_state(flip, "reverted").await?;
-        self.point(dataset).await?;
         let why = "the look through the alias failed";
-        self.event(dataset, Some(flip.to_build), "reverted", why)
+        Ok([
+            Ledger::point_statement(dataset),
+            self.event_statement(dataset, Some(flip.to_build), "reverted", why),
+        ])
+    }
+
+    /// Until when moves that sessions are in the way of are tried again, for `status`.
+    pub async fn try_until(&self, flips: &[i64], left: Duration) -> Result<()> {
+        self.session
+            .execute(
+                "update ledger.flip set trying_until = clock_timestamp() + make_interval(secs => $2)
+                 where id = any($1)",
+                &[&flips, &left.as_secs_f64()],
+            )
             .await
+            .context("record until when the move is tried")?;
+        Ok(())
     }
 
     /// Sets the state of a move.

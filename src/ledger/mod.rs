@@ -1,9 +1,8 @@
 //! The ledger: the control database that remembers builds, moves of the alias and events.
 //!
 //! It lies on the same server as the builds, because a move of the alias and its record must be
-//! one transaction. Rule: intent before, act, confirm after. The session of a [`Ledger`] also
-//! holds the lock of a dataset: advisory locks are per database, so the lock is only ever taken
-//! here, on a direct connection, and is gone when the session is.
+//! one transaction. Rule: intent before, act, confirm after. A [`Ledger`] also holds the locks of
+//! datasets, in a second session of its own.
 
 mod alias;
 pub mod approvals;
@@ -15,6 +14,7 @@ pub mod events;
 mod findings;
 pub mod flips;
 pub mod groups;
+mod locks;
 pub mod profiles;
 pub mod report;
 pub mod runs;
@@ -22,22 +22,24 @@ mod server_version;
 pub mod supports;
 
 use crate::crashpoint;
-use crate::postgres::{Server, Session, quote_ident};
-use crate::problem::{Problem, Status, status_of};
+use crate::postgres::{Server, Session, quote_ident, quote_literal};
+use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result, bail};
-use std::time::{Duration, Instant};
+use locks::Locks;
+use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
 pub use alias::Pointer;
 pub use builds::{Build, DatasetRow, State};
-
-/// How long a move of the alias by somebody else is waited for.
-const MOVE_PATIENCE: Duration = Duration::from_secs(20);
+pub use locks::Lock;
 
 /// Longest statement of a session of control, and longest wait for a lock.
 const CONTROL_STATEMENT: Duration = Duration::from_secs(15 * 60);
 const CONTROL_LOCK: Duration = Duration::from_secs(60);
+/// Longest pause in a transaction of control: others may wait for what it has locked.
+const CONTROL_IDLE: Duration = Duration::from_secs(10);
 
 /// What makes each version of the tables out of the one before, the first out of nothing. A step
 /// that was released is never changed: a fresh ledger goes through the same steps as an old one.
@@ -65,6 +67,11 @@ pub struct Ledger {
     pub session: Session,
     /// Who does what, for the events: `user@host run planinfo`.
     pub actor: String,
+    server: Server,
+    /// What the command is called in `pg_stat_activity`.
+    purpose: String,
+    /// Opened with the first lock.
+    locks: Mutex<Option<Locks>>,
 }
 
 impl Ledger {
@@ -86,6 +93,9 @@ impl Ledger {
         Ok(Ledger {
             actor: format!("{who}@{host} {purpose}"),
             session,
+            server: server.clone(),
+            purpose: purpose.to_owned(),
+            locks: Mutex::default(),
         })
     }
 
@@ -116,119 +126,61 @@ impl Ledger {
         Ok(Ledger {
             session: limited(server, &database, purpose).await?,
             actor: self.actor.clone(),
+            server: server.clone(),
+            purpose: purpose.to_owned(),
+            locks: Mutex::default(),
         })
     }
 
-    /// Takes a lock of a dataset for as long as this session lives, or until it is released.
-    ///
-    /// # Errors
-    /// Status 75 with the holder's name when another session holds it.
-    pub async fn lock(&self, dataset: &str, lock: Lock) -> Result<()> {
-        self.register(dataset).await?;
-        let key = lock.key(dataset);
-        let got: bool = self
-            .session
-            .query_one("select pg_try_advisory_lock($1)", &[&key])
-            .await
-            .context("take the lock")?
-            .get(0);
-        if got || !switch::on("lock.taken") {
-            return Ok(());
-        }
-        let holder = self
-            .session
-            .query_opt(
-                "select a.pid, coalesce(a.application_name, 'unnamed'), coalesce(a.usename::text, 'unknown'),
-                        coalesce(to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'some time')
-                 from pg_locks l join pg_stat_activity a using (pid)
-                 where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-                   and l.database = (select oid from pg_database where datname = current_database())
-                   and (l.classid::bigint << 32) | l.objid::bigint = $1",
-                &[&key],
-            )
-            .await
-            .context("ask who holds the lock")?;
-        let who = match &holder {
-            Some(row) => format!(
-                "`{}` (server process {}, user {}, connected since {} UTC)",
-                row.get::<_, String>(1),
-                row.get::<_, i32>(0),
-                row.get::<_, String>(2),
-                row.get::<_, String>(3)
-            ),
-            None => "a session that has just ended".to_owned(),
-        };
-        bail!(
-            Problem::busy(format!("`{dataset}` is locked by {who}"))
-                .hint("wait for it, or end it and start again; nothing was changed")
-        )
-    }
-
-    /// Waits for a lock that is held for seconds only.
-    ///
-    /// # Errors
-    /// Status 75 when it is still held after 20 s.
-    pub async fn wait_for(&self, dataset: &str, lock: Lock) -> Result<()> {
-        let end = Instant::now() + MOVE_PATIENCE;
-        loop {
-            match self.lock(dataset, lock).await {
-                Err(error) if status_of(&error) == Status::Busy && Instant::now() < end => {}
-                other => return other,
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Gives a lock back.
-    pub async fn unlock(&self, dataset: &str, lock: Lock) -> Result<()> {
-        self.session
-            .execute("select pg_advisory_unlock($1)", &[&lock.key(dataset)])
-            .await
-            .context("give the lock back")?;
-        Ok(())
-    }
-
-    /// Fails unless this session still holds the lock: asked before what cannot be undone.
-    pub async fn check_lock(&self, dataset: &str, lock: Lock) -> Result<()> {
-        let held: bool = self
-            .session
-            .query_one(
-                "select exists (select from pg_locks
-                   where locktype = 'advisory' and granted and objsubid = 1 and pid = pg_backend_pid()
-                     and (classid::bigint << 32) | objid::bigint = $1)",
-                &[&lock.key(dataset)],
-            )
-            .await
-            .context("check the lock")?
-            .get(0);
-        if !held && switch::on("lock.lost") {
-            bail!(Problem::dependency(format!(
-                "the lock of `{dataset}` was lost"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Gives every lock back and ends the session: whoever comes next need not wait until the
-    /// server has noticed that this process is gone.
+    /// Releases every lock and ends the sessions: the next command need not wait until the server
+    /// has noticed that this process is gone.
     pub async fn close(self) {
-        let unlock = self
-            .session
-            .batch_execute("select pg_advisory_unlock_all()");
-        if let Err(error) = unlock.await {
-            tracing::debug!(%error, "give the locks back");
+        let Ledger { session, locks, .. } = self;
+        if let Some(locks) = locks.into_inner() {
+            locks.close().await;
         }
-        self.session.close().await;
+        session.close().await;
     }
 
-    /// Begins a transaction on the control session.
+    /// Begins a transaction on the control session. The server ends it, and the session, when this
+    /// process stops talking in it for ten seconds.
     pub async fn begin(&self) -> Result<()> {
         Ok(self.session.batch_execute("begin").await?)
+    }
+
+    /// Begins one that services may have to wait for: no statement and no pause in it lasts longer
+    /// than `limit`, and the server sees to it whatever happens to this process.
+    pub async fn begin_limited(&self, limit: Duration) -> Result<()> {
+        let limit = limit.as_millis().max(1);
+        let mut script = format!(
+            "begin; set local statement_timeout = {limit}; set local lock_timeout = {limit};
+             set local idle_in_transaction_session_timeout = {limit}"
+        );
+        if self.session.server_major() >= 17 {
+            // Ends the session too, so statement_timeout should come first.
+            let whole = limit + 500;
+            script += &format!("; set local transaction_timeout = {whole}");
+        }
+        Ok(self.session.batch_execute(&script).await?)
     }
 
     /// Commits it.
     pub async fn commit(&self) -> Result<()> {
         Ok(self.session.batch_execute("commit").await?)
+    }
+
+    /// Runs the last statements of a transaction and commits it, as one message: the server does all
+    /// of it or nothing within `limit`, also when this process is frozen or gone by then.
+    pub async fn finish(&self, statements: &[String], limit: Duration) -> Result<()> {
+        let limit = limit.as_millis().max(1);
+        // One statement for the server, so that the limit is for all of them together.
+        let body: String = statements
+            .iter()
+            .map(|statement| format!("execute {};\n", quote_literal(statement)))
+            .collect();
+        let body = quote_literal(&format!("begin\n{body}end"));
+        let script = format!("set local statement_timeout = {limit}; do {body}; commit");
+        Ok(self.session.batch_execute(&script).await?)
     }
 
     /// Undoes it. Its own failure is only logged: the error that led here matters more, and a
@@ -240,33 +192,17 @@ impl Ledger {
     }
 }
 
-/// What a command keeps others from doing meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lock {
-    /// Making and sweeping builds: held by a run from start to end.
-    Build,
-    /// Moving the alias and retiring builds: held for seconds, so that an operator can roll back
-    /// while a run loads for hours.
-    Move,
-}
-
-impl Lock {
-    /// A 63-bit key, so that its two halves show in `pg_locks` without a sign.
-    fn key(self, dataset: &str) -> i64 {
-        let text = format!("overnight {self:?} {dataset}");
-        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        let mut eight = [0; 8];
-        eight.copy_from_slice(&digest.as_ref()[..8]);
-        i64::from_be_bytes(eight) & i64::MAX
-    }
-}
-
 /// A session of control. Nothing that it does takes long, but CREATE and DROP DATABASE may wait
 /// for a checkpoint; and a lock that somebody forgot must not keep a night waiting for ever.
 async fn limited(server: &Server, database: &str, purpose: &str) -> Result<Session> {
     let session = server.connect(database, purpose).await?;
     if switch::on("control.limits") {
         session.limit(CONTROL_STATEMENT, CONTROL_LOCK).await?;
+        let idle = CONTROL_IDLE.as_millis();
+        session
+            .batch_execute(&format!("set idle_in_transaction_session_timeout = {idle}"))
+            .await
+            .context("limit the pauses in transactions")?;
     }
     Ok(session)
 }
@@ -322,9 +258,12 @@ async fn create_database(server: &Server, database: &str) -> Result<()> {
 /// Brings the tables to the version that this program knows, in one transaction.
 async fn create_tables(session: &Session, database: &str) -> Result<()> {
     if version(session).await? != Some(LEDGER_VERSION) {
-        session
-            .batch_execute("begin; select pg_advisory_xact_lock(0)")
-            .await?;
+        // Readers may connect once there are tables, so they must not be able to take this lock.
+        let lock = match version(session).await? {
+            Some(_) => "lock table ledger.version in share row exclusive mode",
+            None => "select pg_advisory_xact_lock(0)",
+        };
+        session.batch_execute(&format!("begin; {lock}")).await?;
         // Asked again under the lock: another first run may have been quicker.
         let found = version(session).await?;
         if found.is_none() {

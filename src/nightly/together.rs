@@ -178,7 +178,7 @@ impl Together<'_> {
             return Ok(moved.err());
         }
         // An operator must be able to roll back meanwhile.
-        for dataset in self.datasets {
+        for dataset in self.datasets.iter().rev() {
             ledger.unlock(&dataset.name, Lock::Move).await?;
         }
         let mut for_developers = Vec::new();

@@ -67,9 +67,7 @@ pub async fn rollback(
     env: Env<'_>,
 ) -> Result<Vec<Moved>> {
     let name = &group.name;
-    let ledger = place
-        .for_moves(datasets, &format!("rollback {name}"))
-        .await?;
+    let ledger = place.for_rollback(datasets, name).await?;
     let none = |what: String| {
         Problem::refused(what).hint(
             "to move one member alone: `overnight rollback DATASET --accept group --reason TEXT`; \

@@ -123,6 +123,19 @@ impl Workplace {
         for dataset in datasets {
             ledger.wait_for(&dataset.name, Lock::Move).await?;
         }
+        self.repaired(ledger, datasets).await
+    }
+
+    /// The same to go back, which takes precedence over a move that is still trying.
+    pub async fn for_rollback(&self, datasets: &[Dataset], name: &str) -> Result<Ledger> {
+        let ledger = self.ledger(&format!("rollback {name}")).await?;
+        for dataset in datasets {
+            ledger.wait_for_rollback(&dataset.name).await?;
+        }
+        self.repaired(ledger, datasets).await
+    }
+
+    async fn repaired(&self, ledger: Ledger, datasets: &[Dataset]) -> Result<Ledger> {
         for dataset in datasets {
             self.ensure_readers(dataset).await?;
             self.repair_alias(&ledger, dataset).await?;
@@ -171,7 +184,7 @@ impl Workplace {
         let mut kept = builds.filter(|build| build.state == State::Loading);
         let kept = kept.next().map(|build| build.name);
         // The process ends next: its session should not outlive it.
-        ledger.session.close().await;
+        ledger.close().await;
         Ok(CleanedUp { live, kept })
     }
 

@@ -70,7 +70,7 @@ pub async fn rollback(
     env: Env<'_>,
 ) -> Result<Moved> {
     let ledger = place
-        .for_move(dataset, &format!("rollback {}", dataset.name))
+        .for_rollback(std::slice::from_ref(dataset), &dataset.name)
         .await?;
     let builds = ledger.builds(&dataset.name).await?;
     let live = ledger.dataset(&dataset.name).await?.live_build;

@@ -29,8 +29,15 @@ const SETTINGS: &[(&str, &str, u32)] = &[
     ("default_transaction_isolation", "read committed", 0),
 ];
 
-/// A server notices that its client is gone, even in the middle of CREATE INDEX.
-const CHECK_CLIENT: (&str, &str, u32) = ("client_connection_check_interval", "30s", 14);
+/// A server notices that its client is gone: in the middle of CREATE INDEX, and when the client's
+/// machine has lost its power or its network. The same times as on our side of the connection.
+const CHECK_CLIENT: &[(&str, &str)] = &[
+    ("client_connection_check_interval", "30s"),
+    ("tcp_keepalives_idle", "30s"),
+    ("tcp_keepalives_interval", "10s"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "60s"),
+];
 
 /// Sets everything, reads it back, and returns the backend's process id.
 pub(super) async fn apply(client: &Client, major: u32) -> Result<i32> {
@@ -69,17 +76,31 @@ pub(super) async fn apply(client: &Client, major: u32) -> Result<i32> {
         .ok()
         .flatten()
         .and_then(|text| text.parse().ok());
-    if CHECK_CLIENT.2 <= major {
-        // Servers on some platforms know the name but refuse any value.
-        let tried = client
-            .simple_query(&format!("SELECT {}", set(CHECK_CLIENT.0, CHECK_CLIENT.1)))
-            .await;
-        if let Err(error) = tried {
-            let refused = error.as_db_error().is_some();
-            ensure!(refused, "set up the session: {}", explain(&error));
+    check_client(client).await?;
+    pid.context("set up the session: the server did not tell its process id")
+}
+
+async fn check_client(client: &Client) -> Result<()> {
+    let all: Vec<_> = CHECK_CLIENT
+        .iter()
+        .map(|(name, value)| set(name, value))
+        .collect();
+    if !accepts(client, &all.join(", ")).await? {
+        for one in all {
+            accepts(client, &one).await?;
         }
     }
-    pid.context("set up the session: the server did not tell its process id")
+    Ok(())
+}
+
+/// False when the server refuses: on some platforms it knows a name but no value of it.
+async fn accepts(client: &Client, settings: &str) -> Result<bool> {
+    let tried = client.simple_query(&format!("SELECT {settings}")).await;
+    if let Err(error) = &tried {
+        let refused = error.as_db_error().is_some();
+        ensure!(refused, "set up the session: {}", explain(error));
+    }
+    Ok(tried.is_ok())
 }
 
 fn set(name: &str, value: &str) -> String {

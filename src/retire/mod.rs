@@ -10,7 +10,7 @@
 pub mod decide;
 
 use crate::build::{
-    Database, Fate, allow_connections, close_after_look, drop_database, find_database_by_oid,
+    Database, Fate, close_after_look, drop_database, find_database_by_oid,
 };
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
@@ -20,6 +20,9 @@ use anyhow::{Context, Result};
 use decide::{Close, End};
 use serde::Serialize;
 use std::time::Duration;
+
+/// What a build that still has the alias's name may wait to lose it, its sessions included.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// What a retirement did.
 #[derive(Debug, Default, Serialize)]
@@ -118,24 +121,23 @@ async fn tombstone(
 ) -> Result<()> {
     ledger.check_lock(&build.dataset, Lock::Move).await?;
     crashpoint::reached("retire.before_tombstone");
-    ledger.begin().await?;
     let closed = async {
-        if has_alias {
-            let (old, new) = (quote_ident(&build.dataset), quote_ident(&build.name));
-            ledger
-                .session
-                .batch_execute(&format!(
-                    "set local statement_timeout = '2s'; alter database {old} rename to {new};
-                     set local statement_timeout = 0"
-                ))
-                .await?;
-        }
-        allow_connections(ledger, &build.name, false).await?;
+        ledger.begin_limited(LIMIT).await?;
         ledger.set_state(build, State::Tombstone).await?;
-        ledger
-            .event(&build.dataset, Some(build.id), "closed", &build.name)
-            .await?;
-        ledger.commit().await
+        let name = quote_ident(&build.name);
+        let mut statements = Vec::new();
+        if has_alias {
+            let alias = quote_ident(&build.dataset);
+            statements.push(format!("alter database {alias} rename to {name}"));
+        }
+        statements.push(format!("alter database {name} allow_connections false"));
+        statements.push(ledger.event_statement(
+            &build.dataset,
+            Some(build.id),
+            "closed",
+            &build.name,
+        ));
+        ledger.finish(&statements, LIMIT).await
     };
     if let Err(error) = closed.await {
         ledger.rollback().await;

@@ -11,6 +11,10 @@ use crate::ledger::{Build, Ledger, State};
 use crate::postgres::{Server, quote_ident};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
+use std::time::Duration;
+
+/// New connections to the alias wait no longer than this.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// Makes the ledger say what is on the server. Returns what was changed; `None` when they agree.
 ///
@@ -51,6 +55,7 @@ pub async fn accept_catalog(
     let done = match found {
         None => {
             ledger.take_live(dataset, None).await?;
+            ledger.point(dataset).await?;
             "nothing is live, because no database of it is there".to_owned()
         }
         Some(database) => {
@@ -114,26 +119,24 @@ async fn take(
     build: &Build,
     database: &Database,
 ) -> Result<()> {
-    ledger.begin().await?;
     let taken = async {
-        if matches!(router.way, Way::Rename) && database.name != dataset {
-            ledger
-                .session
-                .batch_execute(&format!(
-                    "set local statement_timeout = '2s'; alter database {} rename to {}",
-                    quote_ident(&database.name),
-                    quote_ident(dataset)
-                ))
-                .await
-                .with_context(|| {
-                    Problem::dependency(format!("rename `{}` to `{dataset}`", database.name))
-                        .hint("nobody may be connected to it for that moment; nothing was changed")
-                })?;
-        }
+        ledger.begin_limited(LIMIT).await?;
         ledger
             .take_live(dataset, Some((build, database.oid)))
             .await?;
-        ledger.commit().await
+        let mut statements = Vec::new();
+        if matches!(router.way, Way::Rename) && database.name != dataset {
+            statements.push(format!(
+                "alter database {} rename to {}",
+                quote_ident(&database.name),
+                quote_ident(dataset)
+            ));
+        }
+        statements.push(Ledger::point_statement(dataset));
+        ledger.finish(&statements, LIMIT).await.with_context(|| {
+            Problem::dependency(format!("take `{}` as `{dataset}`", database.name))
+                .hint("while it is renamed no session may be connected to it; nothing was changed")
+        })
     };
     if let Err(error) = taken.await {
         ledger.rollback().await;

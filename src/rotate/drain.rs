@@ -135,7 +135,7 @@ impl Move<'_> {
         }
         // All of them: whoever goes back goes back with all.
         let held = self.held();
-        for dataset in &held {
+        for dataset in held.iter().rev() {
             self.ledger.unlock(dataset, Lock::Move).await?;
         }
         let began = Instant::now();

@@ -10,10 +10,12 @@
 
 pub mod accept;
 mod approval;
+pub mod blockers;
 pub mod consumers;
 pub mod drain;
 mod gates;
 pub mod group;
+mod outcome;
 pub mod pgbouncer;
 mod pointer;
 pub mod probe;
@@ -115,15 +117,16 @@ impl Move<'_> {
         let steps = self.intend(planned).await?;
         crashpoint::reached("flip.after_intent");
         if let Err(error) = self.act(&steps).await {
-            // A lost connection leaves the answer of the commit unknown: the next start finds
-            // out from the catalog, so the intents stay as they are.
-            if !self.ledger.session.is_closed() {
-                for step in &steps {
-                    if !self.router.ends_sessions() {
-                        record::close(self.ledger, &step.to).await?;
-                    }
-                    self.ledger.flip_state(&step.flip, "abandoned").await?;
+            // The intents stay as they are: the next command settles them.
+            if outcome::is_lost(self.ledger, &error) {
+                let outcome = outcome::find_out(self.server, self.ledger, &steps).await;
+                return Err(error).context(outcome);
+            }
+            for step in &steps {
+                if !self.router.ends_sessions() {
+                    record::close(self.ledger, &step.to).await?;
                 }
+                self.ledger.flip_state(&step.flip, "abandoned").await?;
             }
             return Err(error);
         }
@@ -226,7 +229,7 @@ impl Move<'_> {
             crashpoint::reached("flip.after_direct_look");
         }
         let _moving = MOVING.lock().await;
-        record::switch(self.ledger, steps, self.reason).await
+        record::switch(self.ledger, steps, self.reason, self.settings.limit).await
     }
 
     fn rename<'a>(
@@ -357,7 +360,7 @@ impl Move<'_> {
         };
         let _moving = MOVING.lock().await;
         let Some(poolers) = poolers else {
-            return record::revert(self.ledger, steps).await;
+            return record::revert(self.ledger, steps, self.settings.limit).await;
         };
         // First the poolers, so that no service is led to a build that is being closed; and nobody
         // else may write their files from the ledger before it says the same.
@@ -379,7 +382,7 @@ impl Move<'_> {
                     "not known to lead back, which the next start repairs: {left}"
                 );
             }
-            record::revert(self.ledger, steps).await
+            record::revert(self.ledger, steps, self.settings.limit).await
         };
         let back = back.await;
         self.ledger.unlock_aliases().await?;

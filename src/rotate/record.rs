@@ -8,13 +8,14 @@
 //! able to look at it before any service is led there. The intent covers that: a build that is
 //! found open under an intent is closed again.
 
-use super::Step;
+use super::{Step, outcome};
 use crate::build::{allow_connections, find_database_by_oid};
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::quote_ident;
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
+use std::time::Duration;
 
 /// One alias of a move by record.
 pub struct Record<'m> {
@@ -78,57 +79,60 @@ pub async fn close(ledger: &Ledger, build: &Build) -> Result<()> {
 }
 
 /// Makes what each step moves to the live one, all in one transaction.
-pub async fn switch(ledger: &Ledger, steps: &[Step<'_>], reason: Option<&str>) -> Result<()> {
-    in_transaction(ledger, steps, async || {
+pub async fn switch(
+    ledger: &Ledger,
+    steps: &[Step<'_>],
+    reason: Option<&str>,
+    limit: Duration,
+) -> Result<()> {
+    in_transaction(ledger, steps, limit, async || {
+        let mut last = Vec::new();
         for step in steps {
-            ledger
-                .record_switch(&step.dataset.name, &step.flip, reason)
-                .await?;
+            let dataset = &step.dataset.name;
+            last.extend(ledger.record_switch(dataset, &step.flip, reason).await?);
         }
         crashpoint::reached("flip.before_commit");
-        Ok(())
+        Ok(last)
     })
     .await
 }
 
 /// Takes a move back. A build that had not been published before is sealed again, and waits.
-pub async fn revert(ledger: &Ledger, steps: &[Step<'_>]) -> Result<()> {
-    in_transaction(ledger, steps, async || {
+pub async fn revert(ledger: &Ledger, steps: &[Step<'_>], limit: Duration) -> Result<()> {
+    in_transaction(ledger, steps, limit, async || {
+        let mut last = Vec::new();
         for step in steps {
             let was_sealed = step.to.state == State::Verified;
             close(ledger, &step.to).await?;
-            ledger
-                .record_revert(&step.dataset.name, &step.flip, was_sealed)
-                .await?;
+            let dataset = &step.dataset.name;
+            last.extend(
+                ledger
+                    .record_revert(dataset, &step.flip, was_sealed)
+                    .await?,
+            );
         }
-        Ok(())
+        Ok(last)
     })
     .await
 }
 
+/// Other commands wait for the rows that this changes, so the server ends it within `limit`.
 async fn in_transaction(
     ledger: &Ledger,
     steps: &[Step<'_>],
-    act: impl AsyncFn() -> Result<()>,
+    limit: Duration,
+    act: impl AsyncFn() -> Result<Vec<String>>,
 ) -> Result<()> {
-    ledger.begin().await?;
     let acted = async {
+        ledger.begin_limited(limit).await?;
         for step in steps {
             ledger.check_lock(&step.dataset.name, Lock::Move).await?;
         }
         crashpoint::reached("flip.after_begin");
-        act().await
+        let last = act().await?;
+        ledger.finish(&last, limit).await
     };
-    match acted.await {
-        Ok(()) => ledger.commit().await.context(
-            Problem::dependency("commit the move: the answer is lost, so its outcome is not known")
-                .hint("the next command finds out; `overnight status` shows it"),
-        ),
-        Err(error) => {
-            ledger.rollback().await;
-            Err(error)
-        }
-    }
+    outcome::bounded(ledger, limit, acted).await
 }
 
 /// What the database of a build is called: its own name, or, where another router was at work

@@ -4,24 +4,36 @@
 //! sessions to leave, and new connections queue behind it meanwhile, so the attempt is bounded by
 //! `statement_timeout` (`lock_timeout` does not cover that wait). Sessions that are ended before
 //! the rename holds the database come straight back, so the rename starts first and a second
-//! session ends them after. Superusers' sessions are never ended: nobody but a superuser may.
+//! session ends them after. Where one is that this role may not end, no attempt is made and no
+//! other session is ended.
+//!
+//! The renames, what follows them and the commit are one message to the server: from the first
+//! rename on, nothing depends on this process or on the network.
 
-use super::Step;
-use crate::build::end_sessions;
+use super::blockers::{self, Blocker};
+use super::{Step, outcome};
 use crate::config::FlipSettings;
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::error::explain_chain;
-use crate::postgres::{Server, find_error, is_cancelled, is_lock_not_available, quote_ident};
+use crate::postgres::{
+    Server, find_error, is_cancelled, is_lock_not_available, quote_ident, sqlstate,
+};
 use crate::problem::Problem;
 use crate::switch;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rand::Rng;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
 /// Pause between two rounds of ending sessions.
 const END_EVERY: Duration = Duration::from_millis(20);
+/// Pause between two looks at what is in the way, at holds and at rollbacks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause between two messages about what is in the way.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 /// Longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
@@ -48,19 +60,19 @@ pub struct Rename<'m> {
 impl Rename<'_> {
     /// Tries until the aliases have moved or the window is over.
     pub async fn switch(&self, steps: &[Step<'_>], reason: Option<&str>) -> Result<()> {
-        self.until_moved(async |attempt: &Attempt| {
-            self.rename_all(attempt).await?;
-            crashpoint::reached("flip.after_second_rename");
-            for pair in &self.pairs {
-                self.open_to_readers(pair).await?;
-            }
+        self.until_moved(steps, true, async || {
+            let mut last = Vec::new();
             for step in steps {
-                self.ledger
-                    .record_switch(&step.dataset.name, &step.flip, reason)
-                    .await?;
+                let dataset = &step.dataset.name;
+                let after = self.ledger.record_switch(dataset, &step.flip, reason);
+                last.extend(after.await?);
             }
-            crashpoint::reached("flip.before_commit");
-            Ok(())
+            let mut statements = self.renames();
+            for pair in &self.pairs {
+                statements.extend(opened(pair));
+            }
+            statements.extend(last);
+            Ok(statements)
         })
         .await
     }
@@ -68,80 +80,180 @@ impl Rename<'_> {
     /// Takes a move back: the same renames the other way round. A build that had not been published
     /// before is sealed again, and waits.
     pub async fn revert(&self, steps: &[Step<'_>]) -> Result<()> {
-        self.until_moved(async |attempt: &Attempt| {
-            self.rename_all(attempt).await?;
+        self.until_moved(steps, false, async || {
+            let mut statements = self.renames();
             for step in steps {
                 let was_sealed = step.to.state == State::Verified;
                 if was_sealed {
-                    let readers = &step.dataset.settings.readers;
-                    self.close_to_readers(&step.to.name, readers).await?;
+                    statements.extend(closed(&step.to.name, &step.dataset.settings.readers));
                 }
-                self.ledger
-                    .record_revert(&step.dataset.name, &step.flip, was_sealed)
-                    .await?;
+                let dataset = &step.dataset.name;
+                let after = self.ledger.record_revert(dataset, &step.flip, was_sealed);
+                statements.extend(after.await?);
             }
-            Ok(())
+            Ok(statements)
         })
         .await
     }
 
-    async fn until_moved(&self, act: impl AsyncFn(&Attempt) -> Result<()>) -> Result<()> {
+    /// `yields`: a hold or a rollback ends the attempts.
+    async fn until_moved(
+        &self,
+        steps: &[Step<'_>],
+        yields: bool,
+        act: impl AsyncFn() -> Result<Vec<String>>,
+    ) -> Result<()> {
         let helper = self.ledger.second(self.server, "end sessions").await?;
         let end = Instant::now() + self.settings.window;
-        let mut pause = Duration::from_secs(1);
+        let flips: Vec<i64> = steps.iter().map(|step| step.flip.id).collect();
+        let databases = oids(self.pairs.iter().flat_map(|pair| [pair.from, pair.to]));
+        helper.try_until(&flips, self.settings.window).await?;
+        let mut watch = Watch::default();
+        let mut pause = LOOK_EVERY;
+        let mut last = None;
         loop {
-            match self.attempt(&act, &helper).await {
-                Ok(()) => return Ok(()),
-                Err(error) if !is_busy(&error) => return Err(error),
-                Err(error) => {
-                    let jitter = rand::rng().random_range(0.5..1.0);
-                    let wait = pause.mul_f64(jitter);
-                    if Instant::now() + wait >= end {
-                        return Err(error).context(self.who_is_in_the_way().await);
-                    }
-                    tracing::warn!(
-                        alias = self.name,
-                        "the alias is in use; trying again in {:.1} s",
-                        wait.as_secs_f64()
-                    );
-                    tokio::time::sleep(wait).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
+            let in_the_way = blockers::blockers(&helper, &databases).await?;
+            let wait = if in_the_way.is_empty() || !switch::on("flip.blockers") {
+                match self.attempt(&act, &helper).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) if !is_busy(&error) => return Err(error),
+                    Err(error) => last = Some(error),
+                }
+                let jitter = rand::rng().random_range(0.5..1.0);
+                let wait = pause.mul_f64(jitter);
+                pause = (pause * 2).min(MAX_PAUSE);
+                tracing::warn!(
+                    alias = self.name,
+                    "the alias is in use; trying again in {:.1} s",
+                    wait.as_secs_f64()
+                );
+                wait
+            } else {
+                watch.say(self.name, &in_the_way, end);
+                LOOK_EVERY
+            };
+            let until = Instant::now() + wait;
+            if until >= end {
+                let problem = self.stayed_in_use(&helper, &in_the_way).await?;
+                return Err(match last {
+                    Some(error) => error.context(problem),
+                    None => anyhow::Error::new(problem),
+                });
+            }
+            while let Some(left) = until.checked_duration_since(Instant::now()) {
+                tokio::time::sleep(left.min(LOOK_EVERY)).await;
+                if yields {
+                    self.give_way(steps, &helper).await?;
                 }
             }
         }
     }
 
+    /// # Errors
+    /// Status 1 when an alias was held meanwhile or a rollback waits.
+    async fn give_way(&self, steps: &[Step<'_>], helper: &Ledger) -> Result<()> {
+        for step in steps {
+            let dataset = &step.dataset.name;
+            let row = helper.dataset(dataset).await?;
+            let forward = step.flip.kind == crate::ledger::flips::Kind::Rotate;
+            let stops = if row.held && forward && switch::on("flip.hold_ends") {
+                let by = row.held_by.as_deref().unwrap_or("an operator");
+                Some(format!("was held by {by} meanwhile"))
+            } else if forward {
+                let rollback = helper.waiting_rollback(dataset).await?;
+                rollback.map(|who| format!("gave way to `{who}`"))
+            } else {
+                None
+            };
+            if let Some(why) = stops {
+                bail!(
+                    Problem::refused(format!(
+                        "the move of `{dataset}` {why}; nothing was changed, `{}` waits",
+                        step.to.name
+                    ))
+                    .hint(format!(
+                        "`overnight release {0}`, then `overnight rotate {0}`",
+                        self.name
+                    ))
+                );
+            }
+        }
+        Ok(())
+    }
+
     async fn attempt(
         &self,
-        act: &impl AsyncFn(&Attempt) -> Result<()>,
+        act: &impl AsyncFn() -> Result<Vec<String>>,
         helper: &Ledger,
     ) -> Result<()> {
         let _moving = super::MOVING.lock().await;
-        self.ledger.begin().await?;
-        let attempt = Attempt {
-            ledger: self.ledger,
-            helper,
-            until: Instant::now() + self.settings.limit,
-        };
+        let limit = self.settings.limit;
+        let until = Instant::now() + limit;
+        let ended = Mutex::new(BTreeMap::new());
         let acted = async {
-            attempt.limit_statement().await?;
+            self.ledger.begin_limited(limit).await?;
             for pair in &self.pairs {
                 self.check(pair).await?;
             }
             crashpoint::reached("flip.after_begin");
-            act(&attempt).await
+            let statements = act().await?;
+            crashpoint::reached("flip.before_commit");
+            // The server counts each statement anew: this one gets what is left.
+            let left = until.saturating_duration_since(Instant::now());
+            let finish = self.ledger.finish(&statements, left);
+            self.while_ending(finish, helper, &ended).await
         };
-        match acted.await {
-            Ok(()) => self.ledger.commit().await.context(
-                Problem::dependency(
-                    "commit the move: the answer is lost, so its outcome is not known",
-                )
-                .hint("the next command finds out; `overnight status` shows it"),
-            ),
-            Err(error) => {
-                self.ledger.rollback().await;
-                Err(error)
+        let acted = outcome::bounded(self.ledger, limit, acted).await;
+        let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let ended: Vec<Blocker> = ended.into_values().collect();
+        if !ended.is_empty() {
+            tracing::info!(
+                alias = self.name,
+                "disconnected by the move: {}",
+                blockers::in_words(&ended)
+            );
+        }
+        acted
+    }
+
+    /// Ends those in the way, in a second session, until the renames are done.
+    async fn while_ending(
+        &self,
+        renames: impl Future<Output = Result<()>>,
+        helper: &Ledger,
+        ended: &Mutex<BTreeMap<i32, Blocker>>,
+    ) -> Result<()> {
+        tokio::pin!(renames);
+        loop {
+            tokio::select! {
+                biased;
+                renamed = &mut renames => return renamed.map_err(|error| self.explain(error)),
+                () = tokio::time::sleep(END_EVERY) => {
+                    for oid in oids(self.pairs.iter().flat_map(|pair| [pair.from, pair.to])) {
+                        // What cannot be ended shows when the rename reaches its limit.
+                        match blockers::end(helper, oid).await {
+                            Ok(some) => ended
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .extend(some.into_iter().map(|one| (one.pid, one))),
+                            Err(error) => tracing::debug!("{}", explain_chain(&error)),
+                        }
+                    }
+                }
             }
+        }
+    }
+
+    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let text = format!("rename the {}", self.aliases());
+        let right = find_error(&error).and_then(sqlstate) == Some("42501");
+        match right {
+            true => {
+                error.context(Problem::usage(text).hint(
+                    "the role needs CREATEDB and must own the builds: alter role NAME createdb",
+                ))
+            }
+            false => error.context(text),
         }
     }
 
@@ -155,7 +267,7 @@ impl Rename<'_> {
                 "select oid, datname::text from pg_database where datname = any($1) or oid = any($2)",
                 &[
                     &vec![pair.alias],
-                    &oids([pair]),
+                    &oids([pair.from, pair.to]),
                 ],
             )
             .await?;
@@ -196,123 +308,36 @@ impl Rename<'_> {
 
     /// First the live databases give the names of the aliases up, because that is what may have to
     /// wait; then the new ones get them. Always by OID, so that two movers could not wait for each other.
-    async fn rename_all(&self, attempt: &Attempt<'_>) -> Result<()> {
+    fn renames(&self) -> Vec<String> {
+        let mut statements = Vec::new();
         let mut live: Vec<&Pair> = self.pairs.iter().collect();
         live.sort_by_key(|pair| pair.from.map(|build| build.database_oid));
         for pair in live {
-            if let Some(from) = pair.from {
-                self.rename_held(attempt, pair.alias, &from.name, from.database_oid)
-                    .await?;
-            }
-            crashpoint::reached("flip.after_first_rename");
+            statements.extend(pair.from.map(|from| renamed(pair.alias, &from.name)));
         }
         let mut new: Vec<&Pair> = self.pairs.iter().collect();
         new.sort_by_key(|pair| pair.to.map(|build| build.database_oid));
         for pair in new {
-            if let Some(to) = pair.to {
-                self.rename_held(attempt, &to.name, pair.alias, to.database_oid)
-                    .await?;
-            }
+            statements.extend(pair.to.map(|to| renamed(&to.name, pair.alias)));
         }
-        Ok(())
+        statements
     }
 
-    /// Renames while a second session ends those that are in the way.
-    async fn rename_held(
-        &self,
-        attempt: &Attempt<'_>,
-        old: &str,
-        new: &str,
-        oid: Option<u32>,
-    ) -> Result<()> {
-        let statement = format!(
-            "alter database {} rename to {}",
-            quote_ident(old),
-            quote_ident(new)
-        );
-        attempt.limit_statement().await?;
-        let rename = self.ledger.session.batch_execute(&statement);
-        tokio::pin!(rename);
-        loop {
-            tokio::select! {
-                biased;
-                renamed = &mut rename => {
-                    return renamed.with_context(|| format!("rename `{old}` to `{new}`"));
-                }
-                () = tokio::time::sleep(END_EVERY) => {
-                    // What cannot be ended shows when the rename reaches its limit.
-                    if let Some(oid) = oid
-                        && let Err(error) = end_sessions(attempt.helper, oid).await
-                    {
-                        tracing::debug!("{}", explain_chain(&error));
-                    }
-                }
-            }
-        }
-    }
-
-    async fn open_to_readers(&self, pair: &Pair<'_>) -> Result<()> {
-        crate::build::allow_connections(self.ledger, pair.alias, true).await?;
-        for reader in pair.readers {
-            self.ledger
-                .session
-                .batch_execute(&format!(
-                    "grant connect on database {} to {}",
-                    quote_ident(pair.alias),
-                    quote_ident(reader)
-                ))
-                .await
-                .with_context(|| format!("let `{reader}` connect"))?;
-        }
-        Ok(())
-    }
-
-    async fn close_to_readers(&self, name: &str, readers: &[String]) -> Result<()> {
-        crate::build::allow_connections(self.ledger, name, false).await?;
-        for reader in readers {
-            self.ledger
-                .session
-                .batch_execute(&format!(
-                    "revoke connect on database {} from {}",
-                    quote_ident(name),
-                    quote_ident(reader)
-                ))
-                .await
-                .with_context(|| format!("keep `{reader}` out of `{name}`"))?;
-        }
-        Ok(())
-    }
-
-    async fn who_is_in_the_way(&self) -> Problem {
-        let oids = oids(&self.pairs);
-        let rows = self
-            .ledger
-            .session
-            .query(
-                "select format('%s (%s, process %s%s)', a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'),
-                        a.pid, case when r.rolsuper then ', superuser' else '' end)
-                 from pg_stat_activity a join pg_roles r on r.oid = a.usesysid where a.datid = any($1)",
-                &[&oids],
-            )
-            .await;
-        let who: Vec<String> = match &rows {
-            Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
-            Err(_) => Vec::new(),
+    async fn stayed_in_use(&self, helper: &Ledger, in_the_way: &[Blocker]) -> Result<Problem> {
+        let who = match in_the_way.is_empty() {
+            true => "sessions that come and go".into(),
+            false => blockers::in_words(in_the_way),
         };
-        let who = if who.is_empty() {
-            "sessions that come and go".into()
-        } else {
-            who.join(", ")
-        };
-        Problem::dependency(format!(
+        let mut hint = format!("end those sessions, then `overnight rotate {}`", self.name);
+        if in_the_way.iter().any(|one| !one.superuser) && blockers::may_not_signal(helper).await? {
+            hint += "; ending sessions of other roles needs pg_signal_backend";
+        }
+        Ok(Problem::dependency(format!(
             "the {} stayed in use for {} s by {who}; nothing was changed",
             self.aliases(),
             self.settings.window.as_secs()
         ))
-        .hint(format!(
-            "end those sessions, then `overnight rotate {}`; ending sessions of other roles needs pg_signal_backend",
-            self.name
-        ))
+        .hint(hint))
     }
 
     fn aliases(&self) -> String {
@@ -328,39 +353,71 @@ impl Rename<'_> {
     }
 }
 
-fn oids<'p>(pairs: impl IntoIterator<Item = &'p Pair<'p>>) -> Vec<u32> {
-    pairs
+/// Says what is in the way when it changes, and now and then.
+#[derive(Default)]
+struct Watch {
+    seen: Vec<Blocker>,
+    said: Option<Instant>,
+}
+
+impl Watch {
+    fn say(&mut self, alias: &str, in_the_way: &[Blocker], end: Instant) {
+        let due = self.said.is_none_or(|at| at.elapsed() >= SAY_EVERY);
+        if due || self.seen != in_the_way {
+            self.seen = in_the_way.to_vec();
+            self.said = Some(Instant::now());
+            tracing::warn!(
+                alias,
+                "the move waits up to {} s for sessions that cannot be ended: {}; no other session is ended meanwhile",
+                end.saturating_duration_since(Instant::now()).as_secs(),
+                blockers::in_words(in_the_way)
+            );
+        }
+    }
+}
+
+fn renamed(old: &str, new: &str) -> String {
+    format!(
+        "alter database {} rename to {}",
+        quote_ident(old),
+        quote_ident(new)
+    )
+}
+
+/// Open to its readers, under the alias's name.
+fn opened(pair: &Pair<'_>) -> Vec<String> {
+    let alias = quote_ident(pair.alias);
+    let mut statements = vec![format!("alter database {alias} allow_connections true")];
+    statements.extend(pair.readers.iter().map(|reader| {
+        format!(
+            "grant connect on database {alias} to {}",
+            quote_ident(reader)
+        )
+    }));
+    statements
+}
+
+fn closed(name: &str, readers: &[String]) -> Vec<String> {
+    let name = quote_ident(name);
+    let mut statements = vec![format!("alter database {name} allow_connections false")];
+    statements.extend(readers.iter().map(|reader| {
+        format!(
+            "revoke connect on database {name} from {}",
+            quote_ident(reader)
+        )
+    }));
+    statements
+}
+
+fn oids<'b>(builds: impl IntoIterator<Item = Option<&'b Build>>) -> Vec<u32> {
+    builds
         .into_iter()
-        .flat_map(|pair| [pair.from, pair.to])
         .flatten()
         .filter_map(|build| build.database_oid)
         .collect()
 }
 
-/// One try, bounded as a whole: new connections to the alias wait while it lasts.
-struct Attempt<'a> {
-    ledger: &'a Ledger,
-    /// The session that ends those in the way.
-    helper: &'a Ledger,
-    until: Instant,
-}
-
-impl Attempt<'_> {
-    /// Gives the next statement what is left of the time; the server counts each one anew.
-    async fn limit_statement(&self) -> Result<()> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let left = left.as_millis().max(1);
-        self.ledger
-            .session
-            .batch_execute(&format!(
-                "set local statement_timeout = {left}; set local lock_timeout = {left}"
-            ))
-            .await
-            .context("limit the time of the move")
-    }
-}
-
-/// Whether trying again later may help: somebody is connected, or holds the database's lock.
+/// Whether trying again later may help: a session is connected, or holds the database's lock.
 fn is_busy(error: &anyhow::Error) -> bool {
     find_error(error).is_some_and(|error| {
         let in_use = error.code() == Some(&SqlState::OBJECT_IN_USE);

@@ -94,14 +94,11 @@ fn a_build_that_is_verified_after_the_deadline_waits_and_is_not_published() {
     let mover = cluster
         .block_on(cluster.client(LOADER, &project.control))
         .unwrap();
-    let key = ring::digest::digest(
-        &ring::digest::SHA256,
-        format!("overnight Move {}", project.name).as_bytes(),
+    let lock = format!(
+        "begin; lock table ledger_lock.\"{} move\" in share update exclusive mode",
+        project.name
     );
-    let key = i64::from_be_bytes(key.as_ref()[..8].try_into().unwrap()) & i64::MAX;
-    cluster
-        .block_on(mover.execute("select pg_advisory_lock($1)", &[&key]))
-        .unwrap();
+    cluster.block_on(mover.batch_execute(&lock)).unwrap();
     held.gate("drop role", "");
     while project.ledger(LAST) != "verified" {
         assert!(Instant::now() < deadline, "not verified by the deadline");

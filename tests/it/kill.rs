@@ -37,7 +37,7 @@ fn plan() -> Vec<(Night, &'static str)> {
         if !only_first && !by_record {
             plan.push((Night::Later, *name));
         }
-        if (is("flip.") && !name.ends_with("_rename")) || by_record {
+        if is("flip.") || by_record {
             // Nobody can be on an earlier build, and nothing was there to go back to.
             if !is("drain.") {
                 plan.push((Night::PooledFirst, *name));

@@ -1,0 +1,115 @@
+//! Sessions that keep an alias from moving.
+//!
+//! A rename needs the database without sessions. Those that this role may end are ended by the
+//! move; a superuser's session, or one of a role that we may not signal, can only be waited for.
+
+use crate::ledger::Ledger;
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::fmt;
+
+/// Sessions that a message lists; of more there is only the number.
+const LISTED: usize = 20;
+
+/// A session in a database that is to be renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blocker {
+    pub pid: i32,
+    pub application: String,
+    pub user: String,
+    pub superuser: bool,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let application = match self.application.as_str() {
+            "" => "unnamed",
+            application => application,
+        };
+        let why = if self.superuser { ", superuser" } else { "" };
+        write!(
+            out,
+            "{} ({application}, server process {}{why})",
+            self.user, self.pid
+        )
+    }
+}
+
+/// The sessions in these databases that this role may not end, oldest first.
+pub async fn blockers(ledger: &Ledger, oids: &[u32]) -> Result<Vec<Blocker>> {
+    let rows = ledger
+        .session
+        .query(
+            "select a.pid, coalesce(a.application_name, ''), r.rolname::text, r.rolsuper
+             from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+             where a.datid = any($1)
+               and coalesce(a.backend_type, 'client backend') = 'client backend'
+               and (r.rolsuper or not (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage')))
+             order by a.backend_start, a.pid",
+            &[&oids],
+        )
+        .await
+        .context("ask who is connected to the alias")?;
+    Ok(rows.iter().map(blocker).collect())
+}
+
+/// Ends the sessions of a database that this role may end. Returns them.
+pub(super) async fn end(ledger: &Ledger, oid: u32) -> Result<Vec<Blocker>> {
+    let rows = ledger
+        .session
+        .query(
+            "select a.pid, coalesce(a.application_name, ''), r.rolname::text, r.rolsuper, pg_terminate_backend(a.pid)
+             from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+             where a.datid = $1 and a.pid <> pg_backend_pid() and not r.rolsuper
+               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
+            &[&oid],
+        )
+        .await
+        .context("end the sessions of a database")?;
+    Ok(rows.iter().map(blocker).collect())
+}
+
+/// Whether the role lacks the right to end sessions of other roles.
+pub(super) async fn may_not_signal(ledger: &Ledger) -> Result<bool> {
+    let sql = "select not pg_has_role('pg_signal_backend', 'usage')";
+    let row = ledger.session.query_one(sql, &[]).await;
+    Ok(row.context("ask whom this role may end")?.get(0))
+}
+
+/// What holds a database so that no new connection gets in.
+pub async fn locked_by(ledger: &Ledger, oid: u32) -> Result<Option<Blocker>> {
+    let row = ledger
+        .session
+        .query_opt(
+            "select a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, 'unknown'), false
+             from pg_locks l join pg_stat_activity a using (pid)
+             where l.locktype = 'object' and l.classid = 'pg_database'::regclass and l.objid = $1
+               and l.mode = 'AccessExclusiveLock' order by l.granted desc limit 1",
+            &[&oid],
+        )
+        .await
+        .context("ask what holds the alias")?;
+    Ok(row.as_ref().map(blocker))
+}
+
+fn blocker(row: &tokio_postgres::Row) -> Blocker {
+    Blocker {
+        pid: row.get(0),
+        application: row.get(1),
+        user: row.get(2),
+        superuser: row.get(3),
+    }
+}
+
+/// At most twenty of them in words.
+pub fn in_words(blockers: &[Blocker]) -> String {
+    let mut words: Vec<String> = blockers
+        .iter()
+        .take(LISTED)
+        .map(Blocker::to_string)
+        .collect();
+    if blockers.len() > LISTED {
+        words.push(format!("{} more", blockers.len() - LISTED));
+    }
+    words.join(", ")
+}
