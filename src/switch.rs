@@ -105,6 +105,7 @@ pub const NAMES: &[&str] = &[
     "retire.previous",
     "retire.replicas",
     "retire.taken_back",
+    "rollback.twice",
     "run.stranger",
     "run.version",
     "schema.as_declared",

@@ -8,7 +8,8 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     dataset: String,
-    /// Take out a service that is gone; it comes back when it is started again
+    /// Take out a service that is gone, or all that match a pattern with `*`; one comes back when it
+    /// is started again
     #[arg(long, value_name = "NAME")]
     forget: Option<String>,
 }
@@ -19,16 +20,19 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let name = &dataset.name;
     let ledger = place.ledger(&format!("consumers {name}")).await?;
     if let Some(consumer) = &args.forget {
-        if !ledger.forget_consumer(name, consumer).await? {
+        let forgotten = ledger.forget_consumers(name, consumer).await?;
+        if forgotten.is_empty() {
             bail!(
                 Problem::usage(format!("`{name}` has no registered consumer `{consumer}`"))
                     .hint(format!("`overnight consumers {name}` lists them"))
             );
         }
         if desk.json {
-            output::json(&json!({"dataset": name, "forgotten": consumer}))?;
+            output::json(&json!({"dataset": name, "forgotten": consumer, "consumers": forgotten}))?;
         } else {
-            output::line(&format!("{name}: `{consumer}` is forgotten"))?;
+            for consumer in forgotten {
+                output::line(&format!("{name}: `{consumer}` is forgotten"))?;
+            }
         }
         return Ok(0);
     }

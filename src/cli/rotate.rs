@@ -4,7 +4,7 @@ use super::accept::Accept;
 use super::interrupt::{Ended, guarded, until_signal};
 use super::{Desk, env, output};
 use crate::config::groups::Group;
-use crate::operation::moves::{self, Moved};
+use crate::operation::moves::{self, Back, Moved};
 use crate::operation::{Workplace, groups, told};
 use crate::problem::Problem;
 use anyhow::{Result, bail};
@@ -33,6 +33,9 @@ pub struct RollbackArgs {
     /// Why; kept with the hold
     #[arg(long, default_value = "rolled back", value_name = "TEXT")]
     reason: String,
+    /// Go back one build more although the last move was a rollback less than 10 minutes ago
+    #[arg(long)]
+    again: bool,
     #[command(flatten)]
     accept: Accept,
 }
@@ -62,15 +65,24 @@ pub async fn rollback(args: &RollbackArgs, desk: &Desk) -> Result<u8> {
         let overrides = args.accept.overrides(Some(&args.reason), &datasets)?;
         let place = desk.workplace().await?;
         let reason = &args.reason;
-        let work = groups::rollback(&place, group, &datasets, reason, &overrides, &env);
+        let back = Back {
+            to: None,
+            reason,
+            again: args.again,
+        };
+        let work = groups::rollback(&place, group, &datasets, back, &overrides, &env);
         let ended = guarded(&place, &datasets, work).await?;
         return tell(&place, &args.dataset, ended, desk).await;
     }
     let dataset = desk.dataset(&args.dataset)?;
     let overrides = args.accept.overrides(Some(&args.reason), [&dataset])?;
     let place = desk.workplace().await?;
-    let to = args.to.as_deref();
-    let work = moves::rollback(&place, &dataset, to, &args.reason, &overrides, &env);
+    let back = Back {
+        to: args.to.as_deref(),
+        reason: &args.reason,
+        again: args.again,
+    };
+    let work = moves::rollback(&place, &dataset, back, &overrides, &env);
     let ended = guarded(&place, std::slice::from_ref(&dataset), one(work)).await?;
     tell(&place, &dataset.name, ended, desk).await
 }

@@ -4,6 +4,7 @@ use super::{Desk, output};
 use crate::operation::inspect::{Status, status};
 use crate::operation::subset::{Served, served};
 use crate::rotate::Seen;
+use crate::rotate::blockers::{Moving, in_words};
 use crate::units::{Bytes, grouped};
 use anyhow::Result;
 use serde_json::json;
@@ -57,6 +58,23 @@ pub(super) fn seen(seen: &Seen) -> String {
     format!("alias      {}: {leads}", seen.place)
 }
 
+/// What a move waits for, and what keeps services out.
+fn describe_move(moving: &Moving) -> String {
+    let mut out = String::new();
+    if let Some(blocker) = &moving.locked_by {
+        out += &format!("\n  BLOCKED    new connections wait for {blocker}");
+    }
+    if !moving.waits_for.is_empty() {
+        out += &format!(
+            "\n  waits      `{}` until {} for sessions that cannot be ended: {}",
+            moving.command.as_deref().unwrap_or("a move"),
+            moving.until.as_deref().unwrap_or("its end"),
+            in_words(&moving.waits_for)
+        );
+    }
+    out
+}
+
 /// `typed`: what a command takes to move the alias.
 fn describe(status: &Status, typed: &str) -> String {
     let mut out = match &status.live {
@@ -82,6 +100,9 @@ fn describe(status: &Status, typed: &str) -> String {
     }
     if status.unconfirmed {
         out += "\n  MOVING     the last move is not confirmed yet";
+    }
+    if let Some(moving) = &status.moving {
+        out += &describe_move(moving);
     }
     for staying in &status.draining {
         out += &format!("\n  draining   {staying}");

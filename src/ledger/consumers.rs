@@ -7,10 +7,19 @@
 
 use super::{Ledger, locks::GRANTS, supports::Supports};
 use crate::crashpoint;
-use crate::postgres::{Session, quote_ident, quote_literal};
+use crate::postgres::{Session, find_error, is_lock_not_available, quote_ident, quote_literal};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::time::Duration;
+use tokio_postgres::error::SqlState;
+
+/// Attempts to register, should another service have picked the same slot.
+const ATTEMPTS: u32 = 5;
+/// Characters of a host name, which goes into messages.
+const MAX_HOST: usize = 64;
+/// How long a transaction of a reader may keep `forget` waiting, and how often one is ended.
+const FORGET: Duration = Duration::from_secs(2);
+const FORGET_ATTEMPTS: u32 = 5;
 
 /// One registered service.
 #[derive(Debug, Clone, Serialize)]
@@ -56,9 +65,32 @@ pub async fn register(
     supports: Supports,
     host: &str,
 ) -> Result<(), tokio_postgres::Error> {
+    // A hundred at most for each role; two that start at once may have picked the same slot.
+    let mut tried = 0;
+    loop {
+        let written = register_once(session, dataset, consumer, supports, host).await;
+        let met = written
+            .as_ref()
+            .is_err_and(|error| error.code() == Some(&SqlState::UNIQUE_VIOLATION));
+        tried += 1;
+        if !met || tried == ATTEMPTS {
+            return written;
+        }
+        session.simple_query("rollback").await?;
+    }
+}
+
+async fn register_once(
+    session: &Session,
+    dataset: &str,
+    consumer: &str,
+    supports: Supports,
+    host: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let host: String = host.chars().take(MAX_HOST).collect();
     session
         .simple_query(&format!(
-            "begin read write;
+            "begin read write; set local statement_timeout = '5s';
              insert into ledger.consumer (dataset, consumer, min_version, max_version, host)
              values ({}, {}, {}, {}, {})
              on conflict (dataset, consumer) do update
@@ -68,7 +100,7 @@ pub async fn register(
             quote_literal(consumer),
             supports.min,
             supports.max.map_or_else(|| "null".to_owned(), |max| max.to_string()),
-            quote_literal(host),
+            quote_literal(&host),
         ))
         .await
         .map(|_| ())
@@ -108,36 +140,88 @@ impl Ledger {
             .collect())
     }
 
-    /// Takes a service out, until it comes again; says whether there was one.
-    pub async fn forget_consumer(&self, dataset: &str, consumer: &str) -> Result<bool> {
-        self.begin().await?;
+    /// Takes services out until they come again, by name or by a pattern with `*`; returns their
+    /// names. A transaction that keeps one of the rows locked is ended: registering takes
+    /// milliseconds.
+    pub async fn forget_consumers(&self, dataset: &str, pattern: &str) -> Result<Vec<String>> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            match self.forget_once(dataset, pattern).await {
+                Err(error)
+                    if tried < FORGET_ATTEMPTS
+                        && find_error(&error).is_some_and(is_lock_not_available) =>
+                {
+                    self.end_registrations().await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn forget_once(&self, dataset: &str, pattern: &str) -> Result<Vec<String>> {
         let forgotten = async {
-            let row = self
+            self.begin_limited(FORGET).await?;
+            let like = pattern
+                .replace('\\', r"\\")
+                .replace('_', r"\_")
+                .replace('%', r"\%")
+                .replace('*', "%");
+            let rows = self
                 .session
-                .query_opt(
-                    "delete from ledger.consumer where dataset = $1 and consumer = $2
-                     returning min_version, max_version",
-                    &[&dataset, &consumer],
+                .query(
+                    "delete from ledger.consumer where dataset = $1 and consumer like $2
+                     returning consumer, min_version, max_version",
+                    &[&dataset, &like],
                 )
                 .await
-                .context("take a consumer out of the ledger")?;
-            if let Some(row) = &row {
+                .context("take consumers out of the ledger")?;
+            let mut names = Vec::new();
+            for row in &rows {
+                let consumer: String = row.get(0);
                 let supports = Supports {
-                    min: row.get(0),
-                    max: row.get(1),
+                    min: row.get(1),
+                    max: row.get(2),
                 };
                 let detail = format!("{consumer} ({supports})");
                 self.event(dataset, None, "consumer forgotten", &detail)
                     .await?;
+                names.push(consumer);
             }
             self.commit().await?;
-            Ok(row.is_some())
+            names.sort();
+            Ok(names)
         }
         .await;
         if forgotten.is_err() {
             self.rollback().await;
         }
         forgotten
+    }
+
+    /// Ends the sessions of readers whose transaction holds rows of the consumers.
+    async fn end_registrations(&self) -> Result<()> {
+        let rows = self
+            .session
+            .query(
+                "select coalesce(a.usename::text, 'unknown'), a.pid, pg_terminate_backend(a.pid)
+                 from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+                 where a.pid in (select pid from pg_locks where relation = 'ledger.consumer'::regclass
+                                   and granted and mode <> 'AccessShareLock')
+                   and a.pid <> pg_backend_pid() and not r.rolsuper
+                   and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
+                &[],
+            )
+            .await
+            .context("end transactions that hold consumers")?;
+        for row in rows {
+            let (role, pid): (String, i32) = (row.get(0), row.get(1));
+            tracing::warn!(
+                "ended a transaction of `{role}` (server process {pid}) that held registered consumers"
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(())
     }
 
     /// Gives roles what `register` needs with their own login, and nothing else.

@@ -241,6 +241,25 @@ impl Ledger {
         Ok(Duration::from_secs_f64(seconds))
     }
 
+    /// The build that the last move led to and how long ago, when that move was a rollback.
+    pub async fn last_rollback(&self, dataset: &str) -> Result<Option<(String, Duration)>> {
+        let row = self
+            .session
+            .query_opt(
+                "select f.kind = 'rollback', b.name,
+                        greatest(0, extract(epoch from clock_timestamp() - f.switched_at))::float8
+                 from ledger.flip f join ledger.build b on b.id = f.to_build
+                 where f.dataset = $1 and f.state in ('switched', 'confirmed') and f.switched_at is not null
+                 order by f.id desc limit 1",
+                &[&dataset],
+            )
+            .await
+            .context("read the last move")?;
+        Ok(row
+            .filter(|row| row.get(0))
+            .map(|row| (row.get(1), Duration::from_secs_f64(row.get(2)))))
+    }
+
     /// Moves that were begun and neither confirmed nor given up.
     pub async fn open_flips(&self, dataset: &str) -> Result<Vec<Flip>> {
         let rows = self

@@ -291,6 +291,12 @@ impl Ledger {
         Ok(row.map(|row| row.get(1)))
     }
 
+    /// The command that holds the lock of this dataset's moves.
+    pub async fn mover(&self, dataset: &str) -> Result<Option<String>> {
+        let holder = self.holder(&Lock::Move.table(dataset)).await?;
+        Ok(holder.map(|holder| holder.application))
+    }
+
     async fn holder(&self, table: &str) -> Result<Option<Holder>> {
         let row = self
             .session

@@ -212,11 +212,23 @@ impl Together<'_> {
         let deadline = self.options.deadline.as_ref();
         let mut goals = Vec::new();
         for one in ready {
+            // An operator may have published it between its verification and this move.
+            let build = one.built.verified.build();
+            if ledger.dataset(&build.dataset).await?.live_build == Some(build.id) {
+                tracing::info!(
+                    "`{}` is live already: another command has published it",
+                    build.name
+                );
+                continue;
+            }
             goals.push(Goal {
                 dataset: one.dataset,
                 prober: self.place.prober(one.dataset, self.env)?,
                 to: &one.built.verified,
             });
+        }
+        if goals.is_empty() {
+            return Ok(());
         }
         let aliases = Move {
             ledger,

@@ -1,7 +1,7 @@
 //! What an operator does to a group by hand: rotate and roll back, all of it or nothing.
 
 use super::Workplace;
-use super::moves::{Go, Moved, all_moved};
+use super::moves::{Back, Go, Moved, all_moved, refuse_twice};
 use crate::config::Env;
 use crate::config::groups::{Group, Unit};
 use crate::dataset::Dataset;
@@ -62,12 +62,15 @@ pub async fn rollback(
     place: &Workplace,
     group: &Group,
     datasets: &[Dataset],
-    reason: &str,
+    back: Back<'_>,
     overrides: &Overrides,
     env: Env<'_>,
 ) -> Result<Vec<Moved>> {
     let name = &group.name;
     let ledger = place.for_rollback(datasets, name).await?;
+    for dataset in datasets {
+        refuse_twice(&ledger, &dataset.name, back).await?;
+    }
     let none = |what: String| {
         Problem::refused(what).hint(
             "to move one member alone: `overnight rollback DATASET --accept group --reason TEXT`; \
@@ -105,7 +108,7 @@ pub async fn rollback(
     let to: Vec<(&Dataset, &Build)> = chosen.iter().map(|(set, build)| (*set, build)).collect();
     let go = Go {
         kind: Kind::Rollback,
-        reason: Some(reason),
+        reason: Some(back.reason),
         overrides,
     };
     all_moved(place, &ledger, Unit::Group(group), &to, go, env).await

@@ -6,6 +6,7 @@ use crate::ledger::approvals::Answer;
 use crate::ledger::deliveries::Undelivered;
 use crate::ledger::{Build, Ledger, State};
 use crate::rotate::Seen;
+use crate::rotate::blockers::{Moving, moving};
 use crate::rotate::drain::Staying;
 use anyhow::Result;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Status {
     pub alias: Vec<Seen>,
     /// The last move is not confirmed: sessions are still on the build before, or the look is missing.
     pub unconfirmed: bool,
+    /// What a move under way waits for, and what keeps services from connecting.
+    pub moving: Option<Moving>,
     pub draining: Vec<Staying>,
     pub last_failure: Option<Failure>,
     /// Until when the newest build waits for an operator.
@@ -104,6 +107,7 @@ pub async fn status(place: &Workplace, dataset: Option<&str>) -> Result<Vec<Stat
             router: place.router.word(),
             alias: place.router.observe(&ledger, &name).await?,
             unconfirmed: is_open(&ledger, &name).await?,
+            moving: moving(&ledger, &name).await?,
             draining: draining(&ledger, &name).await?,
             last_failure: builds
                 .iter()

@@ -9,9 +9,11 @@ use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, State};
 use crate::problem::Problem;
 use crate::rotate::{Goal, Move};
+use crate::switch;
 use crate::verify::VerifiedBuild;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use std::time::Duration;
 
 /// Where the alias leads now.
 #[derive(Debug, Serialize)]
@@ -60,21 +62,59 @@ pub async fn rotate(
     moved(place, &ledger, dataset, chosen, go, env).await
 }
 
+/// How to go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Back<'b> {
+    pub to: Option<&'b str>,
+    pub reason: &'b str,
+    /// Also right after another rollback.
+    pub again: bool,
+}
+
+/// A rollback within this time after another is more likely the same one typed twice.
+const TWICE: Duration = Duration::from_secs(10 * 60);
+
+/// Fails when the last move of an alias was a rollback a moment ago, whose hold is still set.
+///
+/// # Errors
+/// Status 1; nothing was changed.
+pub(super) async fn refuse_twice(ledger: &Ledger, dataset: &str, back: Back<'_>) -> Result<()> {
+    if back.again || back.to.is_some() || !switch::on("rollback.twice") {
+        return Ok(());
+    }
+    if !ledger.dataset(dataset).await?.held {
+        return Ok(());
+    }
+    let Some((build, ago)) = ledger.last_rollback(dataset).await? else {
+        return Ok(());
+    };
+    if ago < TWICE {
+        bail!(
+            Problem::refused(format!(
+                "`{dataset}` went back to `{build}` {} s ago; nothing was changed",
+                ago.as_secs()
+            ))
+            .hint("--again goes back one build more, --to BUILD names one")
+        );
+    }
+    Ok(())
+}
+
 /// Moves the alias to an earlier build and holds it there.
 pub async fn rollback(
     place: &Workplace,
     dataset: &Dataset,
-    to: Option<&str>,
-    reason: &str,
+    back: Back<'_>,
     overrides: &Overrides,
     env: Env<'_>,
 ) -> Result<Moved> {
     let ledger = place
         .for_rollback(std::slice::from_ref(dataset), &dataset.name)
         .await?;
+    refuse_twice(&ledger, &dataset.name, back).await?;
     let builds = ledger.builds(&dataset.name).await?;
     let live = ledger.dataset(&dataset.name).await?.live_build;
-    let chosen = match to {
+    let chosen = match back.to {
         Some(name) => named(&builds, name, dataset)?,
         None => builds
             .iter()
@@ -96,7 +136,7 @@ pub async fn rollback(
     };
     let go = Go {
         kind: Kind::Rollback,
-        reason: Some(reason),
+        reason: Some(back.reason),
         overrides,
     };
     moved(place, &ledger, dataset, chosen, go, env).await

@@ -9,9 +9,7 @@
 
 pub mod decide;
 
-use crate::build::{
-    Database, Fate, close_after_look, drop_database, find_database_by_oid,
-};
+use crate::build::{Database, Fate, close_after_look, drop_database, find_database_by_oid};
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, find_error, quote_ident, sqlstate};

@@ -1,4 +1,4 @@
-//! Sessions that keep an alias from moving.
+//! Sessions that keep an alias from moving, or keep services from connecting to it.
 //!
 //! A rename needs the database without sessions. Those that this role may end are ended by the
 //! move; a superuser's session, or one of a role that we may not signal, can only be waited for.
@@ -76,8 +76,64 @@ pub(super) async fn may_not_signal(ledger: &Ledger) -> Result<bool> {
     Ok(row.context("ask whom this role may end")?.get(0))
 }
 
+/// A move under way, as `status` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Moving {
+    /// The command, `overnight rotate planinfo`.
+    pub command: Option<String>,
+    /// Sessions that it waits for because they cannot be ended.
+    pub waits_for: Vec<Blocker>,
+    /// Until when it tries, in UTC.
+    pub until: Option<String>,
+    /// New connections to the live database wait for this session.
+    pub locked_by: Option<Blocker>,
+}
+
+/// What goes on at an alias at this moment; `None` when nothing does.
+pub async fn moving(ledger: &Ledger, dataset: &str) -> Result<Option<Moving>> {
+    let row = ledger.dataset(dataset).await?;
+    let live = match row.live_build {
+        Some(id) => ledger.build(id).await?.database_oid,
+        None => None,
+    };
+    let locked_by = match live {
+        Some(oid) => locked_by(ledger, oid).await?,
+        None => None,
+    };
+    let trying = ledger
+        .session
+        .query_opt(
+            "select to_char(f.trying_until at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), t.database_oid
+             from ledger.flip f join ledger.build t on t.id = f.to_build
+             where f.dataset = $1 and f.state = 'intent' and f.trying_until > clock_timestamp()
+             order by f.id desc limit 1",
+            &[&dataset],
+        )
+        .await
+        .context("read the move under way")?;
+    let mut moving = Moving {
+        command: ledger.mover(dataset).await?,
+        waits_for: Vec::new(),
+        until: None,
+        locked_by,
+    };
+    match trying {
+        Some(row) if moving.command.is_some() => {
+            let oids: Vec<u32> = live
+                .into_iter()
+                .chain(row.get::<_, Option<u32>>(1))
+                .collect();
+            moving.waits_for = blockers(ledger, &oids).await?;
+            moving.until = row.get(0);
+        }
+        _ if moving.locked_by.is_none() => return Ok(None),
+        _ => {}
+    }
+    Ok(Some(moving))
+}
+
 /// What holds a database so that no new connection gets in.
-pub async fn locked_by(ledger: &Ledger, oid: u32) -> Result<Option<Blocker>> {
+async fn locked_by(ledger: &Ledger, oid: u32) -> Result<Option<Blocker>> {
     let row = ledger
         .session
         .query_opt(

@@ -42,6 +42,7 @@ mod inputs;
 mod kill;
 mod locks;
 mod mistakes;
+mod moves;
 mod nights;
 mod operators;
 mod own_gates;

@@ -113,10 +113,21 @@ fn going_back_again_skips_what_was_gone_back_from() {
     // Not to the third: that one was bad.
     project.overnight(&["rollback", "rollback_skips"]).code(0);
     assert_eq!(project.live(), second);
-    project.overnight(&["rollback", "rollback_skips"]).code(0);
-    assert_eq!(project.live(), first);
+    // Typed twice: once is enough, unless it is meant.
     project
         .overnight(&["rollback", "rollback_skips"])
+        .code(1)
+        .says(&[
+            &format!("went back to `{second}`"),
+            "s ago; nothing was changed",
+            "--again goes back one build more",
+        ]);
+    assert_eq!(project.live(), second);
+    let again = ["rollback", "rollback_skips", "--again"];
+    project.overnight(&again).code(0);
+    assert_eq!(project.live(), first);
+    project
+        .overnight(&again)
         .code(1)
         .says(&["no earlier build to go back to"]);
     assert_eq!(project.live(), first);

@@ -373,3 +373,58 @@ fn every_build_answers_psql_whether_a_client_can_read_it() {
         );
     }
 }
+
+#[test]
+fn what_a_reader_may_register_is_bounded_and_cannot_be_kept_from_being_forgotten() {
+    let project = published("guard_flood", &[6], REGISTER);
+    let (name, reader, cluster) = (&project.name, &project.reader, project.cluster());
+    api(&project, reader, "6").code(0);
+    let insert = |consumer: &str, host: &str| {
+        let sql = format!(
+            "insert into ledger.consumer (dataset, consumer, min_version, max_version, host)
+             select '{name}', {consumer}, 1, 1, {host}"
+        );
+        cluster.sql_as(reader, &project.control, &sql)
+    };
+    let code = |result: Result<_, tokio_postgres::Error>| match result {
+        Ok::<Vec<Vec<Option<String>>>, _>(_) => "none".to_owned(),
+        Err(error) => error.code().unwrap().code().to_owned(),
+    };
+    let flood = format!(
+        "insert into ledger.consumer (dataset, consumer, min_version, max_version, host)
+         select '{name}', 'evil' || n, 1, 1, 'x' from generate_series(1, 10000) n"
+    );
+    assert_eq!(
+        code(cluster.sql_as(reader, &project.control, &flood)),
+        "54000"
+    );
+    assert_eq!(code(insert("'long'", "repeat('x', 65)")), "23514");
+    for n in 1..=99 {
+        assert_eq!(code(insert(&format!("'evil{n}'"), "'x'")), "none", "{n}");
+    }
+    assert_eq!(code(insert("'one_more'", "'x'")), "54000");
+    // Who is registered stays so.
+    api(&project, reader, "5..6").code(0);
+    assert_eq!(
+        project.ledger("select count(*) from ledger.consumer"),
+        "100"
+    );
+
+    let holding = cluster
+        .block_on(cluster.client(reader, &project.control))
+        .unwrap();
+    cluster
+        .block_on(holding.batch_execute("begin; update ledger.consumer set host = 'mine'"))
+        .unwrap();
+    let forgotten = project
+        .overnight(&["consumers", name, "--forget", "evil*", "--json"])
+        .code(0)
+        .says(&[&format!("ended a transaction of `{reader}`")])
+        .json();
+    assert_eq!(forgotten["consumers"].as_array().unwrap().len(), 99);
+    assert_eq!(
+        project.ledger("select string_agg(consumer, ',') from ledger.consumer"),
+        "api"
+    );
+    check_invariants(&project);
+}

@@ -7,6 +7,7 @@ pub mod invariants;
 pub mod listener;
 pub mod pooler;
 pub mod project;
+pub mod proxy;
 pub mod standby;
 
 pub use cluster::cluster;

@@ -10,6 +10,7 @@ mod crash_points;
 mod disk_full;
 mod pgbouncer_flip;
 mod random_kills;
+mod reader_locks;
 mod rename_flip;
 mod replicas;
 mod retirement;
@@ -18,6 +19,7 @@ mod retirement_server;
 mod rollback;
 mod s3_faults;
 mod server_crashes;
+mod stalled_move;
 mod start_race;
 mod wal_volume;
 
