@@ -150,7 +150,9 @@ impl Ledger {
             match self.forget_once(dataset, pattern).await {
                 Err(error)
                     if tried < FORGET_ATTEMPTS
-                        && find_error(&error).is_some_and(is_lock_not_available) =>
+                        && find_error(&error).is_some_and(|error| {
+                            is_lock_not_available(error) || is_cancelled(error)
+                        }) =>
                 {
                     self.end_registrations().await?;
                 }

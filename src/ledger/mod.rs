@@ -11,6 +11,7 @@ pub mod builds;
 pub mod consumers;
 pub mod deliveries;
 pub mod events;
+mod fence;
 mod findings;
 pub mod flips;
 pub mod groups;

@@ -7,9 +7,13 @@ use crate::ledger::Ledger;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Sessions that a message lists; of more there is only the number.
 const LISTED: usize = 20;
+
+/// Pause between two messages about what is in the way.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// A session in a database that is to be renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -168,4 +172,27 @@ pub fn in_words(blockers: &[Blocker]) -> String {
         words.push(format!("{} more", blockers.len() - LISTED));
     }
     words.join(", ")
+}
+
+/// Says what is in the way when it changes, and now and then.
+#[derive(Default)]
+pub(super) struct Watch {
+    seen: Vec<Blocker>,
+    said: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) fn say(&mut self, alias: &str, in_the_way: &[Blocker], end: Instant) {
+        let due = self.said.is_none_or(|at| at.elapsed() >= SAY_EVERY);
+        if due || self.seen != in_the_way {
+            self.seen = in_the_way.to_vec();
+            self.said = Some(Instant::now());
+            tracing::warn!(
+                alias,
+                "the move waits up to {} s for sessions that cannot be ended: {}; no other session is ended meanwhile",
+                end.saturating_duration_since(Instant::now()).as_secs(),
+                in_words(in_the_way)
+            );
+        }
+    }
 }

@@ -22,6 +22,7 @@ pub mod probe;
 pub mod reconcile;
 mod record;
 mod rename;
+mod rename_sql;
 pub mod replicas;
 mod router;
 

@@ -10,15 +10,14 @@
 //! The renames, what follows them and the commit are one message to the server: from the first
 //! rename on, nothing depends on this process or on the network.
 
-use super::blockers::{self, Blocker};
+use super::blockers::{self, Blocker, Watch};
+use super::rename_sql::{closed, opened, renames};
 use super::{Step, outcome};
 use crate::config::FlipSettings;
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::error::explain_chain;
-use crate::postgres::{
-    Server, find_error, is_cancelled, is_lock_not_available, quote_ident, sqlstate,
-};
+use crate::postgres::{Server, find_error, is_cancelled, is_lock_not_available, sqlstate};
 use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Result, bail};
@@ -32,8 +31,6 @@ use tokio_postgres::error::SqlState;
 const END_EVERY: Duration = Duration::from_millis(20);
 /// Pause between two looks at what is in the way, at holds and at rollbacks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Pause between two messages about what is in the way.
-const SAY_EVERY: Duration = Duration::from_secs(30);
 /// Longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
@@ -67,7 +64,7 @@ impl Rename<'_> {
                 let after = self.ledger.record_switch(dataset, &step.flip, reason);
                 last.extend(after.await?);
             }
-            let mut statements = self.renames();
+            let mut statements = renames(&self.pairs);
             for pair in &self.pairs {
                 statements.extend(opened(pair));
             }
@@ -81,7 +78,7 @@ impl Rename<'_> {
     /// before is sealed again, and waits.
     pub async fn revert(&self, steps: &[Step<'_>]) -> Result<()> {
         self.until_moved(steps, false, async || {
-            let mut statements = self.renames();
+            let mut statements = renames(&self.pairs);
             for step in steps {
                 let was_sealed = step.to.state == State::Verified;
                 if was_sealed {
@@ -306,23 +303,6 @@ impl Rename<'_> {
         Ok(())
     }
 
-    /// First the live databases give the names of the aliases up, because that is what may have to
-    /// wait; then the new ones get them. Always by OID, so that two movers could not wait for each other.
-    fn renames(&self) -> Vec<String> {
-        let mut statements = Vec::new();
-        let mut live: Vec<&Pair> = self.pairs.iter().collect();
-        live.sort_by_key(|pair| pair.from.map(|build| build.database_oid));
-        for pair in live {
-            statements.extend(pair.from.map(|from| renamed(pair.alias, &from.name)));
-        }
-        let mut new: Vec<&Pair> = self.pairs.iter().collect();
-        new.sort_by_key(|pair| pair.to.map(|build| build.database_oid));
-        for pair in new {
-            statements.extend(pair.to.map(|to| renamed(&to.name, pair.alias)));
-        }
-        statements
-    }
-
     async fn stayed_in_use(&self, helper: &Ledger, in_the_way: &[Blocker]) -> Result<Problem> {
         let who = match in_the_way.is_empty() {
             true => "sessions that come and go".into(),
@@ -351,62 +331,6 @@ impl Rename<'_> {
             names => format!("aliases {}", names.join(", ")),
         }
     }
-}
-
-/// Says what is in the way when it changes, and now and then.
-#[derive(Default)]
-struct Watch {
-    seen: Vec<Blocker>,
-    said: Option<Instant>,
-}
-
-impl Watch {
-    fn say(&mut self, alias: &str, in_the_way: &[Blocker], end: Instant) {
-        let due = self.said.is_none_or(|at| at.elapsed() >= SAY_EVERY);
-        if due || self.seen != in_the_way {
-            self.seen = in_the_way.to_vec();
-            self.said = Some(Instant::now());
-            tracing::warn!(
-                alias,
-                "the move waits up to {} s for sessions that cannot be ended: {}; no other session is ended meanwhile",
-                end.saturating_duration_since(Instant::now()).as_secs(),
-                blockers::in_words(in_the_way)
-            );
-        }
-    }
-}
-
-fn renamed(old: &str, new: &str) -> String {
-    format!(
-        "alter database {} rename to {}",
-        quote_ident(old),
-        quote_ident(new)
-    )
-}
-
-/// Open to its readers, under the alias's name.
-fn opened(pair: &Pair<'_>) -> Vec<String> {
-    let alias = quote_ident(pair.alias);
-    let mut statements = vec![format!("alter database {alias} allow_connections true")];
-    statements.extend(pair.readers.iter().map(|reader| {
-        format!(
-            "grant connect on database {alias} to {}",
-            quote_ident(reader)
-        )
-    }));
-    statements
-}
-
-fn closed(name: &str, readers: &[String]) -> Vec<String> {
-    let name = quote_ident(name);
-    let mut statements = vec![format!("alter database {name} allow_connections false")];
-    statements.extend(readers.iter().map(|reader| {
-        format!(
-            "revoke connect on database {name} from {}",
-            quote_ident(reader)
-        )
-    }));
-    statements
 }
 
 fn oids<'b>(builds: impl IntoIterator<Item = Option<&'b Build>>) -> Vec<u32> {

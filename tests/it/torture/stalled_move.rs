@@ -32,7 +32,7 @@ const STALLS: [Stall; 10] = [
     Stall::Frozen("flip.before_commit"),
     Stall::Cut("alter database", Cut::Before),
     Stall::FrozenInRename,
-    Stall::Cut("idle_in_transaction_session_timeout = 1000", Cut::After),
+    Stall::Cut("set local idle_in_transaction_session_timeout", Cut::After),
     Stall::Frozen("flip.after_commit"),
     Stall::Cut("set previous_build = live_build", Cut::Before),
     Stall::FrozenInRename,
