@@ -7,7 +7,9 @@
 
 use super::{Ledger, locks::GRANTS, supports::Supports};
 use crate::crashpoint;
-use crate::postgres::{Session, find_error, is_lock_not_available, quote_ident, quote_literal};
+use crate::postgres::{
+    Session, find_error, is_cancelled, is_lock_not_available, quote_ident, quote_literal,
+};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::time::Duration;
