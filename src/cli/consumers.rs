@@ -7,6 +7,7 @@ use serde_json::json;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset of the project: a folder below sources/
     dataset: String,
     /// Take out a service that is gone, or all that match a pattern with `*`; one comes back when it
     /// is started again

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset of the project: a folder below sources/
     dataset: String,
     /// The older build; default: the live one, or the one before it when no newer build waits
     old: Option<String>,

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset: the name of its alias
     dataset: String,
     /// Schema versions that the service supports: 5..7, 5, or 5.. without an end
     #[arg(long, value_name = "VERSIONS")]

@@ -11,6 +11,7 @@ mod consumers;
 mod diff;
 mod doctor;
 mod guard;
+mod help;
 mod hold;
 mod infer;
 mod init;
@@ -136,7 +137,9 @@ enum Command {
     Server(server::Args),
     /// Completions for a shell
     Completions(completions::Args),
-    /// A manual page, for `man -l`
+    /// The settings that every command takes: flag, variable, and key of overnight.toml
+    Settings,
+    /// Manual pages: one for `man -l`, or with --out all of them
     Man(completions::ManArgs),
 }
 
@@ -191,6 +194,11 @@ impl Desk {
     }
 }
 
+/// The command line, as it is parsed and shown.
+fn program() -> clap::Command {
+    help::shortened(Cli::command())
+}
+
 /// The process's environment; the only place that hands it on.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -207,7 +215,7 @@ pub fn main() -> ExitCode {
             None,
         );
     }));
-    let matches = Cli::command().get_matches();
+    let matches = help::parse(program(), std::env::args_os());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| start(&matches)));
     match outcome {
         Ok(Ok(code)) => ExitCode::from(code),
@@ -237,8 +245,9 @@ fn start(matches: &ArgMatches) -> Result<u8> {
     match &cli.command {
         Command::Schema(args) => return schema::exec(args),
         Command::Init(args) => return init::exec(args, cli.global.json),
-        Command::Completions(args) => return completions::completions(args, Cli::command()),
-        Command::Man(args) => return completions::man(args, Cli::command()),
+        Command::Settings => return completions::settings(program()),
+        Command::Completions(args) => return completions::completions(args, program()),
+        Command::Man(args) => return completions::man(args, program()),
         _ => {}
     }
     if let Command::Guard(args) = &cli.command {
@@ -292,6 +301,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             | Command::Schema(_)
             | Command::Server(_)
             | Command::Init(_)
+            | Command::Settings
             | Command::Completions(_)
             | Command::Man(_) => Ok(0),
         }
@@ -351,7 +361,31 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        program().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_has_a_help_text_and_the_short_help_leaves_the_settings_out() {
+        fn look(command: &clap::Command, path: &str) {
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{path}: {}", arg.get_id());
+            }
+            for inner in command
+                .get_subcommands()
+                .filter(|one| one.get_name() != "help")
+            {
+                look(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        let mut all = program();
+        all.build();
+        look(&all, "overnight");
+        let status = all.find_subcommand_mut("status").unwrap();
+        let short = status.render_help().to_string();
+        let long = status.render_long_help().to_string();
+        assert!(!short.contains("--flip-limit"), "{short}");
+        assert!(long.contains("--flip-limit"), "{long}");
+        assert!(short.lines().count() < 25, "{short}");
     }
 
     #[test]

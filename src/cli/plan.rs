@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset of the project: a folder below sources/
     dataset: String,
 }
 

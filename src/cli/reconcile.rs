@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset of the project: a folder below sources/
     dataset: String,
     /// Take the database that is there as the live one, although the ledger says another
     #[arg(long, requires = "reason")]

@@ -11,6 +11,7 @@ use serde_json::json;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset; default: all that the server knows
     dataset: Option<String>,
 }
 

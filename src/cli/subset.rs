@@ -14,6 +14,7 @@ use serde_json::json;
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// A dataset of the project: a folder below sources/
     #[arg(required = true)]
     dataset: Option<String>,
     /// Only say what it would hold, and why
@@ -44,6 +45,7 @@ enum Command {
     },
     /// Copy the subset for one test, and print how to connect
     Clone {
+        /// A dataset: the name of its alias
         dataset: String,
         /// Name of the copy; default: one that nobody has
         #[arg(long, conflicts_with = "drop")]
@@ -53,7 +55,10 @@ enum Command {
         drop: Option<String>,
     },
     /// Drop the subset on the embedded server, with its clones
-    Drop { dataset: String },
+    Drop {
+        /// A dataset: the name of its alias
+        dataset: String,
+    },
 }
 
 impl Args {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset: the name of its alias
     dataset: String,
     /// Connect as this role
     #[arg(long, value_name = "ROLE")]

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A dataset of the project: a folder below sources/
     dataset: String,
     /// Default: the live build
     build: Option<String>,

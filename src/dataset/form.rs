@@ -3,23 +3,20 @@
 //! In: the text of a file. Out: the keys of whoever declares them. Every form also says itself in a JSON
 //! Schema, so that an editor takes what the program takes.
 
+use super::toml_error;
 use crate::problem::Problem;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::path::Path;
 
-/// Reads TOML; the error names the file and shows the line.
+/// Reads a TOML file; the error names the file, the line, the key and what was probably meant.
 pub fn parse_toml<T: for<'de> Deserialize<'de>>(path: &Path, text: &str) -> Result<T> {
-    toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        let place = match line {
-            Some(line) => format!("`{}` line {line}", path.display()),
-            None => format!("`{}`", path.display()),
-        };
-        anyhow::Error::new(Problem::usage(format!("{place}: {}", error.message())))
-    })
+    parse_text(text).with_context(|| Problem::usage(format!("read `{}`", path.display())))
+}
+
+/// The same for a caller that names the file itself.
+pub(super) fn parse_text<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| Problem::usage(toml_error::describe(text, &error)).into())
 }
 
 /// `"a"` or `["a", "b"]`.

@@ -19,6 +19,7 @@ mod release;
 pub mod schema;
 mod source;
 pub mod subset;
+mod toml_error;
 mod zone;
 
 pub use column::{ColumnRule, Filled, Wants};

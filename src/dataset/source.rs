@@ -2,7 +2,7 @@
 
 use super::column_keys::{ColumnFile, ColumnKeys, LookupKey};
 use super::file::SourceFile;
-use super::form::parse_toml;
+use super::form::parse_text;
 use super::format::{Format, FormatRead, Unpacking};
 use super::{ColumnRule, Expect};
 use crate::read::container::Members;
@@ -48,7 +48,7 @@ pub struct Source {
 
 impl Source {
     pub(super) fn read(name: &str, path: &Path, text: &str) -> Result<Source> {
-        let file: SourceFile = parse_toml(path, text)?;
+        let file: SourceFile = parse_text(text)?;
         let (schema, table) = match file.table.split_once('.') {
             Some((schema, table)) => (schema.to_owned(), table.to_owned()),
             None => ("public".to_owned(), file.table.clone()),

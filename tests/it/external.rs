@@ -187,7 +187,7 @@ fn an_external_gate_that_could_not_be_asked_is_found_by_check() {
             "command = [\"a\"]\nheaders = { a = \"b\" }\n",
             "has `headers`",
         ),
-        ("comand = [\"a\"]\n", "unknown field `comand`"),
+        ("comand = [\"a\"]\n", "unknown key `comand`"),
         (
             "command = [\"a\"]\ntimeout = \"0s\"\n",
             "has a `timeout` below 100ms",

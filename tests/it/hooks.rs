@@ -358,7 +358,7 @@ fn a_hook_that_could_not_work_is_an_error_of_the_configuration() {
         ),
         (
             "[[hook]]\nname = \"a\"\non = [\"ok\"]\ncomand = [\"x\"]\n",
-            "unknown field `comand`",
+            "unknown key `comand`",
         ),
     ] {
         project.write("overnight.toml", toml);

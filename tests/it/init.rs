@@ -119,3 +119,46 @@ fn the_manual_pages_begin_with_their_title_and_list_what_can_be_typed() {
         .code(2)
         .says(&["no command `fly`"]);
 }
+
+#[test]
+fn every_page_that_a_manual_page_refers_to_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    overnight(folder.path(), &["man", "--out", "man1"]).code(0);
+    let pages = folder.path().join("man1");
+    let top = fs::read_to_string(pages.join("overnight.1")).unwrap();
+    let mut referred = 0;
+    for word in top.split_whitespace() {
+        let Some(name) = word.strip_suffix("(1)") else {
+            continue;
+        };
+        let name = name.replace("\\-", "-");
+        referred += 1;
+        assert!(pages.join(format!("{name}.1")).is_file(), "{name}");
+    }
+    assert!(referred > 20, "{referred}");
+    assert!(pages.join("overnight-subset-pull.1").is_file());
+}
+
+#[test]
+fn the_short_help_is_the_commands_own_and_a_usage_line_lists_no_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = overnight(folder.path(), &["rollback", "-h"]).code(0).stdout;
+    assert!(!short.contains("--flip-limit"), "{short}");
+    let settings = overnight(folder.path(), &["help", "settings"])
+        .code(0)
+        .stdout;
+    assert!(settings.contains("--flip-limit"), "{settings}");
+    assert_eq!(
+        overnight(folder.path(), &["settings"]).code(0).stdout,
+        settings
+    );
+    // OVERNIGHT_TARGET and others are set.
+    let ended = overnight(folder.path(), &["rollback"]).code(2);
+    assert!(
+        ended
+            .stderr
+            .contains("Usage: overnight rollback [OPTIONS] <DATASET>\n"),
+        "{}",
+        ended.stderr
+    );
+}
