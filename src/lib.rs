@@ -48,6 +48,7 @@ pub mod deadline;
 pub mod embedded;
 pub mod gate;
 pub mod nameless;
+pub mod nearest;
 pub mod outside;
 pub mod postgres;
 pub mod problem;

@@ -7,6 +7,7 @@
 
 use crate::dataset::{Dataset, Ready, Source, hex};
 use crate::fetch::{Listed, Location, REQUESTS_AT_ONCE, RawObject};
+use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -53,12 +54,16 @@ impl Manifest {
         if let Some(Ready::Marker(marker)) = &dataset.settings.ready_when {
             let key = format!("{prefix}{marker}");
             if !listed.iter().any(|object| object.key == key) && switch::on("manifest.marker") {
+                let there = what_is_there(location, prefix, &key, &listed).await?;
                 bail!(
                     Problem::refused(format!(
-                        "the inputs of `{}` are not complete: the marker `{key}` is missing",
-                        dataset.name
+                        "the inputs of `{}` are not complete: the marker `{}` is missing",
+                        dataset.name,
+                        location.address(&key)
                     ))
-                    .hint("whoever delivers the files writes the marker last; nothing was built")
+                    .hint(format!(
+                        "{there}; the supplier writes the marker last; nothing was built"
+                    ))
                 );
             }
             listed.retain(|object| object.key != key);
@@ -73,15 +78,16 @@ impl Manifest {
                     .map(|object| (source, object)),
             );
             if wanted.len() == before && switch::on("manifest.missing") {
+                let wanted = format!("{prefix}{}", source.files);
+                let there = what_is_there(location, prefix, &wanted, &listed).await?;
                 bail!(
                     Problem::refused(format!(
-                        "source `{}` of `{}`: no object matches `{prefix}{}`",
-                        source.name, dataset.name, source.files
+                        "source `{}` of `{}`: no object matches `{}`",
+                        source.name,
+                        dataset.name,
+                        location.address(&wanted)
                     ))
-                    .hint(format!(
-                        "{} objects lie below `{prefix}`; nothing was built",
-                        listed.len()
-                    ))
+                    .hint(format!("{there}; nothing was built"))
                 );
             }
         }
@@ -146,6 +152,30 @@ impl Manifest {
     pub fn objects(&self) -> usize {
         self.inputs.iter().map(|input| input.objects.len()).sum()
     }
+}
+
+/// What there is in place of `wanted`: the objects below the prefix that are named most like it, or
+/// else what lies at the location.
+async fn what_is_there(
+    location: &Location,
+    prefix: &str,
+    wanted: &str,
+    listed: &[Listed],
+) -> Result<String> {
+    let below = location.address(prefix);
+    if let Some(names) = nearest(wanted, listed.iter().map(|object| object.key.as_str())) {
+        return Ok(format!("below `{below}` there is {names}"));
+    }
+    if !prefix.is_empty() {
+        let names = location.names().await?;
+        if let Some(names) = nearest(prefix, names.iter().map(String::as_str)) {
+            let above = location.address("");
+            return Ok(format!(
+                "nothing is below `{below}`; below `{above}` there is {names}"
+            ));
+        }
+    }
+    Ok(format!("nothing is below `{below}`"))
 }
 
 fn matches(source: &Source, prefix: &str, key: &str) -> bool {

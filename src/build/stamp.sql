@@ -32,7 +32,8 @@ comment on table overnight.input is 'The raw objects that went in; records_read 
 create table overnight.loaded (
     table_name text primary key,
     rows_loaded bigint not null,
-    at timestamptz not null default clock_timestamp()
+    at timestamptz not null default clock_timestamp(),
+    transactions xid[] not null
 );
 comment on table overnight.loaded is 'A receipt for each table, written in the transaction of its COPY.';
 

@@ -6,7 +6,7 @@ use super::reject_file::RejectFile;
 use super::screen::Watch;
 use super::{Desk, env, output, run_group, worse};
 use crate::deadline::{Deadline, local_zone};
-use crate::load::{PlacedReject, RejectsOverBudget, TableLoad};
+use crate::load::{PlacedReject, RejectsOverBudget, RejectsSoFar, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report, Resume};
 use crate::operation::run_record::RunRecord;
 use crate::operation::told;
@@ -171,11 +171,10 @@ pub(super) fn failed(
     error: &anyhow::Error,
     rejects: &mut RejectFile,
 ) -> Result<Value> {
-    if let Some(over) = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<RejectsOverBudget>())
-    {
+    if let Some(over) = error.downcast_ref::<RejectsOverBudget>() {
         rejects.write(over.rejects.iter())?;
+    } else if let Some(so_far) = error.downcast_ref::<RejectsSoFar>() {
+        rejects.write(so_far.rejects.iter())?;
     }
     let text = explain_chain(error);
     output::error(&format!("run `{dataset}`: {text}"), hint_of(error));
@@ -282,6 +281,17 @@ fn tables(report: &Report, timings: bool) -> String {
         .collect();
     if !faults.is_empty() {
         out += &format!("rejects of {}\n\n", faults.join("\n           "));
+    }
+    if !report.unused.is_empty() {
+        let unused = report
+            .unused
+            .iter()
+            .map(|key| key.escape_debug().to_string());
+        let unused: Vec<String> = unused.collect();
+        out += &format!(
+            "not used by any source: {}\n\n",
+            unused.join("\n                        ")
+        );
     }
     let mut heads = vec!["stage", "seconds", "rows", "bytes", "rows/s", "sessions"];
     let mut stages: Vec<_> = report.stages.iter().map(stage).collect();

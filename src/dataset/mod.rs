@@ -54,7 +54,8 @@ pub struct Dataset {
     pub settings: DatasetFile,
     /// One for each table that files fill, by file name.
     pub sources: Vec<Source>,
-    /// SHA-256 over the names and texts of all source files and the tables beside them.
+    /// SHA-256 over the names and keys of all source files, without comments, layout and `[subset]`,
+    /// and the tables beside them.
     pub digest: String,
     /// `sql/<dataset>`.
     pub sql: PathBuf,
@@ -82,20 +83,25 @@ impl Dataset {
         let mut settings = None;
         let mut sources: Vec<Source> = Vec::new();
         let (tomls, companions) = files(&folder)?;
-        for path in companions.iter().chain(&tomls) {
+        let mut add = |name: &str, bytes: &[u8]| {
+            digest.update(format!("{name} {}\n", bytes.len()).as_bytes());
+            digest.update(bytes);
+        };
+        for path in &companions {
             let bytes = std::fs::read(path)
                 .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
-            let name = match companions.contains(path) {
-                true => file_name(path),
-                false => stem(path),
-            };
-            digest.update(format!("{name} {}\n", bytes.len()).as_bytes());
-            digest.update(&bytes);
+            add(&file_name(path), &bytes);
         }
         for path in tomls {
             let stem = stem(&path);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
+            let mut keys: toml::Table = parse_toml(&path, &text)?;
+            if stem == "dataset" {
+                // Decides what developers get, not what the build holds.
+                keys.remove("subset");
+            }
+            add(&stem, keys.to_string().as_bytes());
             if stem == "dataset" {
                 let parsed: DatasetFile = parse_toml(&path, &text)?;
                 if let Some(external) = &parsed.external {

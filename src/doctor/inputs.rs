@@ -2,6 +2,7 @@
 
 use super::{Notes, Visit};
 use crate::fetch::Location;
+use crate::read::decode::carries_checksums;
 use anyhow::Result;
 
 pub(super) async fn look(visit: &Visit<'_>) -> Result<Notes> {
@@ -35,14 +36,21 @@ pub(super) async fn look(visit: &Visit<'_>) -> Result<Notes> {
                 return Ok(None);
             };
             let object = location.pin(first).await?;
-            location.read_start(&object, 1024).await?;
-            Ok::<_, crate::fetch::FetchError>(Some((listed.len(), first.key.clone())))
+            let head = location.read_start(&object, 1024).await?;
+            let checked = object.checksum.is_some() || carries_checksums(&head);
+            Ok::<_, crate::fetch::FetchError>(Some((listed.len(), first.key.clone(), checked)))
         };
         match read.await {
-            Ok(Some((count, key))) => notes.ok(format!(
-                "`{}`: {count} objects below `{under}`, `{key}` can be read",
-                dataset.name
-            )),
+            Ok(Some((count, key, checked))) => {
+                notes.ok(format!(
+                    "`{}`: {count} objects below `{under}`, `{key}` can be read{}",
+                    dataset.name,
+                    match checked {
+                        true => "",
+                        false => ", carries no checksum (`check --files` counts those that do not)",
+                    }
+                ));
+            }
             Ok(None) => notes.warn(
                 format!(
                     "`{}`: there is no object below `{under}` in {location}",

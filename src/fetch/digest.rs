@@ -10,6 +10,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::CrcAlgorithm;
+use md5::{Digest as _, Md5};
 use ring::digest::{Context, SHA256};
 
 use super::{Checksum, ChecksumKind, FetchError, RawObject, Result};
@@ -23,6 +24,7 @@ pub struct Digest {
     sha256: Context,
     stored: Option<Checksum>,
     crc: Option<crc_fast::Digest>,
+    md5: Option<Md5>,
 }
 
 impl Digest {
@@ -33,8 +35,10 @@ impl Digest {
             // The catalogue of CRCs calls them so: the one of gzip, the one of iSCSI.
             ChecksumKind::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
             ChecksumKind::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
-            ChecksumKind::Sha256 => None,
+            ChecksumKind::Sha256 | ChecksumKind::Md5 => None,
         });
+        let is_md5 = |sum: &Checksum| sum.kind == ChecksumKind::Md5;
+        let md5 = object.checksum.as_ref().is_some_and(is_md5);
         Digest {
             key: object.key.clone(),
             size: object.size,
@@ -42,6 +46,7 @@ impl Digest {
             sha256: Context::new(&SHA256),
             stored: object.checksum.clone(),
             crc: algorithm.map(crc_fast::Digest::new),
+            md5: md5.then(Md5::new),
         }
     }
 
@@ -51,6 +56,9 @@ impl Digest {
         self.sha256.update(bytes);
         if let Some(crc) = &mut self.crc {
             crc.update(bytes);
+        }
+        if let Some(md5) = &mut self.md5 {
+            md5.update(bytes);
         }
     }
 
@@ -76,6 +84,10 @@ impl Digest {
         let sha256 = self.sha256.finish();
         if let Some(stored) = self.stored {
             let computed = match (stored.kind, self.crc) {
+                (ChecksumKind::Md5, _) => {
+                    let md5 = self.md5.map(Md5::finalize);
+                    md5.map_or_else(String::new, |md5| STANDARD.encode(md5))
+                }
                 (ChecksumKind::Crc64Nvme, Some(crc)) => {
                     STANDARD.encode(crc.finalize().to_be_bytes())
                 }
@@ -93,6 +105,53 @@ impl Digest {
             }
         }
         Ok(hex(sha256.as_ref()))
+    }
+}
+
+/// The MD5 that an entity tag is, as a checksum; `None` for a tag that is none.
+pub(super) fn md5_of_tag(tag: &str) -> Option<Checksum> {
+    let digits = tag.as_bytes();
+    if digits.len() != 32 {
+        return None;
+    }
+    let mut sum = Vec::with_capacity(16);
+    for pair in digits.chunks(2) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        // `from_str_radix` takes a sign.
+        if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        sum.push(u8::from_str_radix(pair, 16).ok()?);
+    }
+    Some(Checksum {
+        kind: ChecksumKind::Md5,
+        base64: STANDARD.encode(sum),
+    })
+}
+
+/// CRC-64/NVME of bytes that come one after the other.
+pub(super) struct Sum(crc_fast::Digest);
+
+impl Default for Sum {
+    fn default() -> Sum {
+        Sum(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme))
+    }
+}
+
+impl std::fmt::Debug for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.base64())
+    }
+}
+
+impl Sum {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// As S3 writes it in a header.
+    pub(super) fn base64(&self) -> String {
+        STANDARD.encode(self.0.clone().finalize().to_be_bytes())
     }
 }
 
@@ -126,6 +185,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_an_entity_tag_of_an_md5_is_taken_for_one() {
+        // The MD5 of nothing: RFC 1321, appendix A.5.
+        let sum = md5_of_tag("d41d8cd98f00b204e9800998ecf8427e").unwrap();
+        assert_eq!(sum.base64, STANDARD.encode(Md5::digest(b"")));
+        for tag in [
+            "",
+            "0x8D4BCC2E4835CD0",
+            "d41d8cd98f00b204e9800998ecf8427e-2",
+            "d41d8cd98f00b204e9800998ecf842+e",
+        ] {
+            assert_eq!(md5_of_tag(tag), None, "{tag}");
+        }
+    }
+
     /// The check values of the catalogue of CRCs, for the nine bytes `123456789`.
     #[test]
     fn every_kind_accepts_its_check_value_and_refuses_another() {
@@ -143,6 +217,7 @@ mod tests {
                     .as_ref()
                     .to_vec(),
             ),
+            (ChecksumKind::Md5, Md5::digest(b"123456789").to_vec()),
         ] {
             let stored = STANDARD.encode(value);
             let mut good = Digest::new(&object(kind, &stored));

@@ -1,6 +1,6 @@
 //! A folder on this machine as the place of raw files.
 //!
-//! In: a path. Out: the files below it, pinned by size, time of modification and inode.
+//! In: a path. Out: the files below it, pinned by size, times of modification and change, and inode.
 //!
 //! Nothing is left out in silence: what is neither a regular file nor a link to one inside the
 //! folder is an error, because a missing input file would be found much later. Files are read on a
@@ -61,6 +61,23 @@ impl Folder {
             }
             found.sort_by(|a, b| a.key.cmp(&b.key));
             Ok(found)
+        })
+        .await
+    }
+
+    pub(super) async fn names(&self) -> Result<Vec<String>> {
+        let root = self.root.clone();
+        blocking(&self.root, move || {
+            let failed = |e| FetchError::disk("list", &root, &e);
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&root).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let folder = entry.path().is_dir();
+                names.push(if folder { name + "/" } else { name });
+            }
+            names.sort();
+            Ok(names)
         })
         .await
     }
@@ -239,6 +256,9 @@ impl Reading {
         // comes before the result of the reading, since a file that shrank also ends too early.
         let after = fs::metadata(path).map_err(|e| self.replaced(e.to_string()))?;
         self.same(&after)?;
+        if version(&after) != version(&opened) {
+            return Err(self.replaced("its inode changed while it was read".to_owned()));
+        }
         done
     }
 
@@ -250,7 +270,8 @@ impl Reading {
                 self.object.size
             )));
         }
-        match version(meta) == self.object.version {
+        // Links, owners and modes may change after the pin: they change the inode and not the file.
+        match unlinked(version(meta)) == unlinked(self.object.version.clone()) {
             true => Ok(()),
             false => Err(self.replaced("modified, or another file under this name".to_owned())),
         }
@@ -293,9 +314,25 @@ fn listed(key: String, meta: &Metadata) -> Listed {
 }
 
 fn version(meta: &Metadata) -> Version {
+    let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     Version::File {
-        modified_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+        modified_ns: nanoseconds(meta.mtime(), meta.mtime_nsec()),
+        changed_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
         inode: meta.ino(),
+    }
+}
+
+/// A version without the time of change of the inode.
+fn unlinked(version: Version) -> Version {
+    match version {
+        Version::File {
+            modified_ns, inode, ..
+        } => Version::File {
+            modified_ns,
+            changed_ns: 0,
+            inode,
+        },
+        object => object,
     }
 }
 

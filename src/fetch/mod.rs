@@ -82,10 +82,13 @@ pub enum Version {
         /// The entity tag without its quotes.
         etag: Option<String>,
     },
-    /// A file: when it was modified, in nanoseconds since 1970, and its inode.
+    /// A file: when it was modified, when its inode was changed, and its inode.
     File {
         /// Nanoseconds since 1970.
         modified_ns: i128,
+        /// Nanoseconds since 1970. No program can set this time: a file that was rewritten in place and
+        /// given its old time of modification has a new one.
+        changed_ns: i128,
         /// The number of the inode.
         inode: u64,
     },
@@ -99,7 +102,11 @@ impl fmt::Display for Version {
                 etag: Some(etag), ..
             } => write!(f, "etag:{etag}"),
             Version::Object { .. } => f.write_str("unversioned"),
-            Version::File { modified_ns, inode } => write!(f, "file:{modified_ns}.{inode}"),
+            Version::File {
+                modified_ns,
+                changed_ns,
+                inode,
+            } => write!(f, "file:{modified_ns}.{changed_ns}.{inode}"),
         }
     }
 }
@@ -127,6 +134,8 @@ pub enum ChecksumKind {
     Crc32c,
     /// SHA-256.
     Sha256,
+    /// MD5: the entity tag of an object that was put at once and is not encrypted with a key.
+    Md5,
 }
 
 impl fmt::Display for ChecksumKind {
@@ -136,6 +145,7 @@ impl fmt::Display for ChecksumKind {
             ChecksumKind::Crc32 => "crc32",
             ChecksumKind::Crc32c => "crc32c",
             ChecksumKind::Sha256 => "sha256",
+            ChecksumKind::Md5 => "md5",
         })
     }
 }
@@ -192,6 +202,25 @@ impl Location {
         match self {
             Location::S3(bucket) => bucket.list(under).await,
             Location::Folder(folder) => folder.list(under).await,
+        }
+    }
+
+    /// Names right below the location, folders with a `/` at their end: at most a thousand.
+    ///
+    /// # Errors
+    /// As [`Location::list`].
+    pub async fn names(&self) -> Result<Vec<String>> {
+        match self {
+            Location::S3(bucket) => bucket.names().await,
+            Location::Folder(folder) => folder.names().await,
+        }
+    }
+
+    /// The full address of a key, for messages.
+    pub fn address(&self, key: &str) -> String {
+        match self {
+            Location::S3(bucket) => format!("{bucket}{key}"),
+            Location::Folder(folder) => format!("{folder}/{key}"),
         }
     }
 

@@ -15,6 +15,7 @@ mod fence;
 mod findings;
 pub mod flips;
 pub mod groups;
+mod inputs;
 mod locks;
 pub mod profiles;
 pub mod report;

@@ -43,14 +43,15 @@ use futures_util::{StreamExt, TryStreamExt};
 use plan::TablePlan;
 use serde::Serialize;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use throttle::Throttle;
 use timing::TableTiming;
 use tokio::sync::mpsc::UnboundedSender;
 use workers::Workers;
 
 pub use dry::DryLoad;
-pub use receipt::read as read_receipt;
-pub use rejects::{FaultCount, PlacedReject, RejectsOverBudget};
+pub use receipt::{is_touched, read as read_receipt, take_back as take_back_receipt};
+pub use rejects::{FaultCount, PlacedReject, RejectsOverBudget, RejectsSoFar};
 pub use table::{connections_of, frozen_by_load};
 
 /// Most memory that a load holds for records, rows and files being read, in bytes: the budget,
@@ -174,6 +175,8 @@ pub struct Loader<'r> {
     sorts: usize,
     workers: Workers,
     buffers: Buffers,
+    /// The listed rejects of all tables, while rejects are listed.
+    rejected: Mutex<Vec<PlacedReject>>,
 }
 
 impl<'r> Loader<'r> {
@@ -184,6 +187,7 @@ impl<'r> Loader<'r> {
             request,
             sorts: 0,
             buffers: Buffers::default(),
+            rejected: Mutex::default(),
         })
     }
 
@@ -205,6 +209,28 @@ impl<'r> Loader<'r> {
     /// Each holds a slot of the server while it loads, and `loaded` hears of its table when its rows
     /// are committed.
     pub async fn load(
+        &mut self,
+        destination: Destination<'_>,
+        jobs: Vec<TableJob>,
+        slots: &Slots,
+        loaded: &UnboundedSender<u32>,
+    ) -> Result<Vec<TableLoad>> {
+        let loads = self.load_tables(destination, jobs, slots, loaded).await;
+        loads.map_err(|error| self.with_rejects_so_far(error))
+    }
+
+    fn with_rejects_so_far(&self, error: anyhow::Error) -> anyhow::Error {
+        let mut rejects = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        if rejects.is_empty() || error.is::<RejectsOverBudget>() {
+            return error;
+        }
+        let mut rejects = std::mem::take(&mut *rejects);
+        // Tables load side by side; the rejects of each stay in order.
+        rejects.sort_by(|a, b| a.source.cmp(&b.source));
+        error.context(RejectsSoFar { rejects })
+    }
+
+    async fn load_tables(
         &mut self,
         destination: Destination<'_>,
         mut jobs: Vec<TableJob>,

@@ -18,7 +18,7 @@ use crate::route::Router;
 use crate::sort::OrderWatch;
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::stream::{FuturesOrdered, StreamExt, TryStreamExt};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 
 /// Blocks of the fetch that wait for the decoder.
@@ -278,7 +278,7 @@ impl<'l> Reading<'l> {
                 .raw
                 .binary_search_by_key(&reject.record, |raw| raw.0);
             let raw = raw.ok().and_then(|at| encoded.raw.get(at));
-            self.load.rejects.push(PlacedReject {
+            let placed = PlacedReject {
                 source: self.load.source.clone(),
                 key: self.count.key.clone(),
                 member: encoded.member.as_deref().map(str::to_owned),
@@ -289,7 +289,14 @@ impl<'l> Reading<'l> {
                 kind,
                 reason: reject.reason.to_string(),
                 raw: raw.map(|(_, text)| text.clone()),
-            });
+            };
+            if self.loader.request.list_rejects {
+                let rejected = self.loader.rejected.lock();
+                rejected
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(placed.clone());
+            }
+            self.load.rejects.push(placed);
         }
         self.count.records_read += parsed.records;
         self.count.rows_loaded += parsed.row_count;

@@ -7,7 +7,7 @@
 
 use super::{InputCount, PlacedReject, TableLoad};
 use crate::dataset::Source;
-use crate::postgres::Session;
+use crate::postgres::{Session, quote_ident};
 use crate::switch;
 use anyhow::{Context, Result, bail};
 
@@ -101,15 +101,80 @@ pub fn check_counts(load: &TableLoad) -> Result<()> {
     Ok(())
 }
 
-/// Writes the receipt in the transaction of the rows: what went in, what was refused.
+/// Whether the table holds rows that no transaction of its load has written. An update leaves the
+/// count as it is and a row of another transaction. Reads the whole table once.
+///
+/// # Errors
+/// When the server refuses, or is gone.
+pub async fn is_touched(session: &Session, source: &Source) -> Result<bool> {
+    let table = format!(
+        "{}.{}",
+        quote_ident(&source.schema),
+        quote_ident(&source.table)
+    );
+    let row = session
+        .query_one(
+            &format!(
+                "select exists (select from {table} t where not (t.xmin = any (
+                     (select transactions from overnight.loaded where table_name = $1)::xid[])))"
+            ),
+            &[&source.full_table()],
+        )
+        .await
+        .context("look for rows that the load has not written")?;
+    Ok(row.get(0))
+}
+
+/// Takes a receipt back, so that its table is loaded anew.
+///
+/// # Errors
+/// When the server refuses, or is gone.
+pub async fn take_back(session: &Session, source: &Source) -> Result<()> {
+    for (statement, name) in [
+        (
+            "delete from overnight.loaded where table_name = $1",
+            source.full_table(),
+        ),
+        (
+            "delete from overnight.input where source = $1",
+            source.name.clone(),
+        ),
+        (
+            "delete from overnight.reject where source = $1",
+            source.name.clone(),
+        ),
+    ] {
+        session
+            .execute(statement, &[&name])
+            .await
+            .context("take back a receipt")?;
+    }
+    Ok(())
+}
+
+/// The number of the transaction under way.
+///
+/// # Errors
+/// When the server refuses, or is gone.
+pub async fn transaction(session: &Session) -> Result<String> {
+    let row = session
+        .query_one("select pg_current_xact_id()::xid::text", &[])
+        .await
+        .context("ask for the number of the transaction")?;
+    Ok(row.get(0))
+}
+
+/// Writes the receipt in the transaction of the rows: what went in, what was refused, and which
+/// transactions have written the rows.
 ///
 /// # Errors
 /// When the server refuses, or is gone; the rows are not committed then.
-pub async fn write(session: &Session, load: &TableLoad) -> Result<()> {
+pub async fn write(session: &Session, load: &TableLoad, transactions: &[String]) -> Result<()> {
     session
         .execute(
-            "insert into overnight.loaded (table_name, rows_loaded) values ($1, $2)",
-            &[&load.table, &(load.rows as i64)],
+            "insert into overnight.loaded (table_name, rows_loaded, transactions)
+             values ($1, $2, $3::text[]::xid[])",
+            &[&load.table, &(load.rows as i64), &transactions],
         )
         .await
         .context("write the receipt")?;

@@ -181,6 +181,26 @@ pub fn over_budget(source: &Source, load: &TableLoad, rejected: u64) -> anyhow::
     )
 }
 
+/// Carries the rejects that a load had found when something else ended it.
+#[derive(Debug)]
+pub struct RejectsSoFar {
+    pub rejects: Vec<PlacedReject>,
+}
+
+impl std::fmt::Display for RejectsSoFar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = self.rejects.len();
+        let records = if count == 1 {
+            "record was"
+        } else {
+            "records were"
+        };
+        write!(f, "{} {records} rejected before", grouped(count as u64))
+    }
+}
+
+impl std::error::Error for RejectsSoFar {}
+
 /// Carries the listed rejects of a failed load to whoever writes them to a file. It says what the
 /// problem above it says, and a chain shows what is said twice only once.
 #[derive(Debug)]

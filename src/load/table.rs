@@ -183,7 +183,11 @@ async fn commit(streams: &[Stream<'_>], load: &TableLoad) -> Result<()> {
     let Some((first, others)) = streams.split_first() else {
         bail!("`{}` has no connection", load.table);
     };
-    receipt::write(&first.session, load).await?;
+    let transactions = streams
+        .iter()
+        .map(|stream| receipt::transaction(&stream.session));
+    let transactions = try_join_all(transactions).await?;
+    receipt::write(&first.session, load, &transactions).await?;
     crashpoint::reached("load.before_commit");
     for stream in others {
         commit_one(stream, load).await?;

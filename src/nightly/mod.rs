@@ -10,6 +10,7 @@ mod approval;
 mod bounded;
 pub mod brake;
 mod fill;
+pub mod inputs;
 mod prepare;
 mod resume;
 pub mod together;
@@ -21,7 +22,7 @@ use crate::build;
 use crate::capacity::Capacity;
 use crate::config::{Env, LoadSettings};
 use crate::crashpoint;
-use crate::dataset::{Dataset, hex};
+use crate::dataset::Dataset;
 use crate::deadline::Deadline;
 use crate::fetch::Location;
 use crate::gate::Overrides;
@@ -68,6 +69,9 @@ pub struct Options {
     pub deadline: Option<Deadline>,
 }
 
+/// Objects named in one event, at most.
+const MOST_UNUSED: usize = 20;
+
 /// How a run ended well.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -89,6 +93,8 @@ pub struct Report {
     pub rows: u64,
     pub bytes: u64,
     pub rejected: u64,
+    /// Objects below the prefix that no source asks for.
+    pub unused: Vec<String>,
     pub tables: Vec<TableLoad>,
     pub stages: Vec<StageTime>,
     /// What held the load back, in one sentence; `None` when nothing was loaded.
@@ -105,16 +111,6 @@ pub struct Report {
     pub approve_until: Option<String>,
     /// What an earlier run had loaded and this one kept.
     pub taken_over: Option<TakenOver>,
-}
-/// One digest over everything that decides what a build will hold.
-pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
-    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    digest.update(dataset.digest.as_bytes());
-    digest.update(manifest.digest.as_bytes());
-    for (part, file) in files.all() {
-        digest.update(format!("{part}/{} {}\n", file.name, file.digest).as_bytes());
-    }
-    hex(digest.finish().as_ref())
 }
 /// What all stages of one run share.
 pub struct Run<'r> {
@@ -179,14 +175,17 @@ async fn make(
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     for key in &manifest.unused {
-        tracing::info!("`{key}` is not used by any source");
+        tracing::warn!("`{}` is not used by any source", key.escape_debug());
     }
-    let digest = input_digest(dataset, files, &manifest);
+    let digest = inputs::input_digest(dataset, files, &manifest);
     let live = live_build(ledger, dataset).await?;
-    if let Some(live) = live
-        .as_ref()
-        .filter(|live| live.input_digest == digest && !options.force)
-    {
+    let same = match &live {
+        Some(live) if !options.force => {
+            inputs::made_from(ledger, live, &location, &manifest, &digest).await?
+        }
+        _ => false,
+    };
+    if let Some(live) = live.as_ref().filter(|_| same) {
         if options.resume == Resume::Only {
             bail!(Problem::refused(format!(
                 "nothing can be resumed: the inputs are those of `{}`, which is live",
@@ -253,6 +252,7 @@ async fn make(
             .flat_map(|table| &table.inputs)
             .map(|input| input.rejected)
             .sum(),
+        unused: manifest.unused.clone(),
         tables,
         stages: Vec::new(),
         bottleneck: None,
@@ -346,12 +346,10 @@ impl Run<'_> {
             .await?
             .into_iter()
             .filter(|build| {
-                build.state == State::Verified
-                    && build.input_digest == digest
-                    && live.is_none_or(|live| build.id > live.id)
+                build.state == State::Verified && live.is_none_or(|live| build.id > live.id)
             });
         for build in builds {
-            if !self.is_too_old(&build).await? {
+            if self.is_made_from_these(&build, digest).await? && !self.is_too_old(&build).await? {
                 waiting = Some(build);
                 break;
             }
@@ -360,6 +358,33 @@ impl Run<'_> {
             self.ask_approval(build, options).await?;
         }
         waiting.map(VerifiedBuild::recorded).transpose()
+    }
+
+    /// A file that the supplier has renamed is one that no source asks for.
+    async fn record_unused(&self, build: &Build) -> Result<()> {
+        let unused = &self.manifest.unused;
+        if unused.is_empty() {
+            return Ok(());
+        }
+        let shown: Vec<&str> = unused
+            .iter()
+            .take(MOST_UNUSED)
+            .map(String::as_str)
+            .collect();
+        let more = match unused.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let detail = format!("no source uses {}{more}", shown.join(", "));
+        let dataset = &self.dataset.name;
+        let event = self
+            .ledger
+            .event(dataset, Some(build.id), "unused_objects", &detail);
+        event.await
+    }
+
+    async fn is_made_from_these(&self, build: &Build, digest: &str) -> Result<bool> {
+        inputs::made_from(self.ledger, build, self.location, self.manifest, digest).await
     }
 
     /// Builds and verifies. A failure leaves nothing but its record, or what the next run can go on
@@ -375,12 +400,15 @@ impl Run<'_> {
         let unfinished = self.unfinished(digest, options).await?;
         let goes_on = unfinished.is_some();
         let build = match unfinished {
-            Some(build) => build,
+            Some(build) => self.adopt(build, digest).await?,
             None => {
                 self.progress.stage("create");
                 let locale = &self.place.config.locale;
                 let server = &self.place.server;
-                build::create(self.ledger, server, self.dataset, digest, locale).await?
+                let build =
+                    build::create(self.ledger, server, self.dataset, digest, locale).await?;
+                self.record_unused(&build).await?;
+                build
             }
         };
         self.progress.build(&build.name);

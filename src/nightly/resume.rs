@@ -5,13 +5,14 @@
 //! the build itself, and so do the receipts. A table with a receipt stays; one without is loaded anew,
 //! whatever may lie in it: its load begins with a TRUNCATE. Indexes and keys that are back stay.
 
-use super::{Options, Prepared, Run};
+use super::{Options, Prepared, Run, inputs};
 use crate::build::unfinished::{self, Unfinished};
 use crate::build::{end_sessions, fail_and_sweep};
 use crate::crashpoint;
 use crate::deadline;
 use crate::ledger::{Build, Ledger, State};
-use crate::load::{TableLoad, read_receipt};
+use crate::load::{InputCount, TableLoad, is_touched, read_receipt, take_back_receipt};
+use crate::manifest::SourceInputs;
 use crate::postgres::error::{self as pg_error, explain_chain};
 use crate::postgres::{Server, Session};
 use crate::problem::{Problem, Status, status_of};
@@ -23,8 +24,11 @@ use crate::schema::tables;
 use crate::switch;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+
+/// Why a build of other inputs is not gone on with.
+const OTHER_INPUTS: &str = "it was made from other inputs, source files or SQL";
 
 /// How long sessions of the run before may take to end.
 const ENDING: Duration = Duration::from_secs(20);
@@ -157,9 +161,8 @@ impl Run<'_> {
         if options.resume == Resume::Never {
             return Ok(Some("--fresh was asked for".into()));
         }
-        if switch::on("resume.inputs") && build.input_digest != digest {
-            let why = "it was made from other inputs, source files or SQL";
-            return Ok(Some(why.into()));
+        if switch::on("resume.inputs") && !inputs::same_configuration(&build.input_digest, digest) {
+            return Ok(Some(OTHER_INPUTS.into()));
         }
         Ok(
             match unfinished::look(self.ledger, &self.place.server, build).await? {
@@ -174,14 +177,86 @@ impl Run<'_> {
 
     async fn why_not_its_plan(&self, build: &Build) -> Result<Option<String>> {
         let session = self.place.server.connect(&build.name, "resume").await?;
-        let plan = unfinished::read_plan(&session).await;
+        let read = async {
+            let plan = unfinished::read_plan(&session).await?;
+            anyhow::Ok((plan, self.tables_of_these_inputs(&session).await?))
+        };
+        let read = read.await;
         session.close().await;
-        let plan: Plan = match serde_json::from_str(&plan?) {
+        let (plan, tables) = read?;
+        if tables == 0 && switch::on("resume.inputs") {
+            return Ok(Some(OTHER_INPUTS.into()));
+        }
+        let plan: Plan = match serde_json::from_str(&plan) {
             Ok(plan) => plan,
             Err(_) => return Ok(Some("another release wrote down what is set aside".into())),
         };
         let other = plan.locale != self.place.config.locale;
         Ok(other.then(|| format!("it was made with the locale {}", plan.locale)))
+    }
+
+    /// How many tables were loaded from the objects of this run.
+    async fn tables_of_these_inputs(&self, session: &Session) -> Result<usize> {
+        let mut tables = 0;
+        for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
+            if let Some(load) = read_receipt(session, source).await?
+                && self.is_of_these(&load, inputs).await?
+            {
+                tables += 1;
+            }
+        }
+        Ok(tables)
+    }
+
+    async fn is_of_these(&self, load: &TableLoad, inputs: &SourceInputs) -> Result<bool> {
+        let recorded: Vec<&InputCount> = load.inputs.iter().collect();
+        inputs::same_objects(self.location, &inputs.objects, &recorded).await
+    }
+
+    /// Takes back the receipts of tables that other objects or other hands have filled, in the
+    /// transaction under way. Returns the uppermost tables of these.
+    async fn take_back_stale(
+        &self,
+        session: &Session,
+        known: &[tables::Table],
+    ) -> Result<BTreeSet<u32>> {
+        let mut anew = BTreeSet::new();
+        for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
+            let Some(load) = read_receipt(session, source).await? else {
+                continue;
+            };
+            let why = if !self.is_of_these(&load, inputs).await? {
+                "its objects are others now"
+            } else if is_touched(session, source).await? && switch::on("resume.touched") {
+                "rows of it were changed after its load"
+            } else {
+                continue;
+            };
+            tracing::warn!("`{}` is loaded anew: {why}", load.table);
+            take_back_receipt(session, source).await?;
+            let table = known
+                .iter()
+                .find(|table| table.schema == source.schema && table.name == source.table);
+            anew.extend(table.map(|table| root_of(known, table.oid)));
+        }
+        Ok(anew)
+    }
+
+    /// Writes down that the build is made from the objects of this run from now on.
+    pub(super) async fn adopt(&self, mut build: Build, digest: &str) -> Result<Build> {
+        if build.input_digest == digest {
+            return Ok(build);
+        }
+        let session = self.place.server.connect(&build.name, "resume").await?;
+        let written = session
+            .execute("update overnight.build set input_digest = $1", &[&digest])
+            .await
+            .context("write the inputs into the stamp");
+        session.close().await;
+        written?;
+        self.ledger.set_input_digest(&build, digest).await?;
+        digest.clone_into(&mut build.input_digest);
+        Ok(build)
     }
 
     /// Takes indexes and keys out, and writes into the build what another run must know to go on
@@ -218,8 +293,10 @@ impl Run<'_> {
         let keeper = self.open(build, "build").await?;
         let plan: Plan = serde_json::from_str(&unfinished::read_plan(&keeper).await?)
             .context("read what was set aside")?;
-        let missing = plan.set_aside.missing(&keeper).await?;
+        let known = tables::tables(&keeper).await?;
         keeper.batch_execute("begin").await?;
+        let anew = self.take_back_stale(&keeper, &known).await?;
+        let missing = plan.set_aside.missing(&keeper, &anew).await?;
         unfinished::count_resume(&keeper).await?;
         for statement in &missing.drops {
             keeper
@@ -230,7 +307,6 @@ impl Run<'_> {
         crashpoint::reached("resume.before_commit");
         keeper.batch_execute("commit").await?;
 
-        let known = tables::tables(&keeper).await?;
         let mut kept = Vec::new();
         let mut jobs = Vec::new();
         for (source, inputs) in self.dataset.sources.iter().zip(&self.manifest.inputs) {
@@ -360,7 +436,7 @@ impl Run<'_> {
             .await?;
         tracing::warn!(
             build = %build.name,
-            "the build is kept with {tables} of {of} tables: the next run of the same inputs goes on with it (--fresh drops it)"
+            "the build is kept with {tables} of {of} tables: the next run goes on with it and keeps each table whose inputs are the same (--fresh drops it)"
         );
         Ok(true)
     }

@@ -7,16 +7,18 @@
 use super::location;
 use crate::config::{Config, LoadSettings};
 use crate::dataset::{Dataset, Source};
-use crate::fetch::Location;
+use crate::fetch::{Location, REQUESTS_AT_ONCE};
 use crate::load::plan::TablePlan;
 use crate::load::throttle::Throttle;
 use crate::load::{DryLoad, LoadRequest, Loader, TableJob};
 use crate::manifest::Manifest;
 use crate::problem::Problem;
 use crate::progress::Progress;
+use crate::read::decode::carries_checksums;
 use crate::schema::declared::{Declared, Note, declared};
 use crate::schema::files::SqlFiles;
 use anyhow::{Context, Result, bail};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 /// What the files of a dataset hold.
@@ -27,6 +29,9 @@ pub struct Files {
     /// What could not be checked without a server.
     pub notes: Vec<String>,
 }
+
+/// What says whether a file carries checksums stands in so many bytes.
+const CHECKSUM_HEAD_BYTES: u64 = 18;
 
 /// Chunks of the second reading of a self-check: of a length that no chunk of the first one has.
 const OTHER_CHUNK_BYTES: usize = 10_007;
@@ -61,10 +66,37 @@ pub async fn check_files(config: &Config, dataset: &str, self_check: bool) -> Re
         sources.any(|source| source.schema == note.schema && source.table == note.table)
     };
     let notes = notes.into_iter().filter(filled).map(|note| note.text);
-    Ok(Files {
-        sources,
-        notes: notes.collect(),
-    })
+    let mut notes: Vec<String> = notes.collect();
+    notes.extend(without_checksum(&location, &manifest).await?);
+    Ok(Files { sources, notes })
+}
+
+/// Says how many objects of each source have no checksum at all: damage to them is found only where it
+/// makes a record wrong.
+async fn without_checksum(location: &Location, manifest: &Manifest) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for inputs in &manifest.inputs {
+        let starts = stream::iter(&inputs.objects)
+            .filter(|object| std::future::ready(object.checksum.is_none()))
+            .map(async |object| {
+                let head = location.read_start(object, CHECKSUM_HEAD_BYTES).await?;
+                anyhow::Ok((object, carries_checksums(&head)))
+            })
+            .buffered(REQUESTS_AT_ONCE)
+            .try_filter(|(_, carries)| std::future::ready(!carries));
+        let found: Vec<_> = starts.try_collect().await?;
+        let Some((first, _)) = found.first() else {
+            continue;
+        };
+        notes.push(format!(
+            "source `{}`: {} of {} objects carry no checksum, neither the store's nor their own, such as `{}`: damage that leaves records well-formed is not found",
+            inputs.source,
+            found.len(),
+            inputs.objects.len(),
+            first.key.escape_debug()
+        ));
+    }
+    Ok(notes)
 }
 
 fn plan(source: &Source, tables: &[crate::schema::tables::Table]) -> Result<TablePlan> {

@@ -14,7 +14,8 @@ use crate::load::connections::Connections;
 use crate::load::{connections_of, memory_bound_bytes};
 use crate::manifest::Manifest;
 use crate::nightly::brake::Brake;
-use crate::nightly::{Prepared, Run, input_digest, live_build};
+use crate::nightly::inputs::{input_digest, made_from};
+use crate::nightly::{Prepared, Run, live_build};
 use crate::progress::Progress;
 use crate::rotate::refuse_stranger;
 use crate::schema::files::SqlFiles;
@@ -125,9 +126,10 @@ pub async fn plan(
     let (disk_bytes, seconds) = estimate(&ledger, live.as_ref(), manifest.bytes()).await?;
     Ok(Plan {
         dataset: dataset.name.clone(),
-        unchanged: live
-            .as_ref()
-            .is_some_and(|live| live.input_digest == digest),
+        unchanged: match &live {
+            Some(live) => made_from(&ledger, live, &location, &manifest, &digest).await?,
+            None => false,
+        },
         live: live.map(|live| live.name),
         objects: manifest.objects(),
         bytes: manifest.bytes(),

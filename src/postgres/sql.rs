@@ -135,6 +135,36 @@ pub fn tokens(text: &str) -> Result<Vec<&str>, SplitError> {
     Ok(tokens)
 }
 
+/// The text without comments, with layout that says nothing: equal for texts that differ only in how
+/// they are laid out. Space between operators and in front of strings says something and is kept as one
+/// blank.
+///
+/// # Errors
+/// As [`split`], for what cannot be scanned.
+pub fn without_layout(text: &str) -> Result<String, SplitError> {
+    let mut lexer = Lexer::new(text);
+    let mut plain = String::with_capacity(text.len());
+    let mut previous = Kind::Blank;
+    let mut apart = false;
+    while let Some(token) = lexer.next()? {
+        if token.kind == Kind::Blank {
+            apart = true;
+            continue;
+        }
+        let words = previous == Kind::Word && token.kind == Kind::Word;
+        let glued = |kind| matches!(kind, Kind::Word | Kind::Other);
+        let tells = token.kind == Kind::Other
+            && (previous == Kind::Other || token.text.starts_with(['\'', '&', '$', '"']));
+        if words || (apart && tells && glued(previous)) {
+            plain.push(' ');
+        }
+        plain.push_str(token.text);
+        previous = token.kind;
+        apart = false;
+    }
+    Ok(plain)
+}
+
 /// What a transaction control statement does to the transaction it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {

@@ -24,16 +24,17 @@ pub struct Missing {
 }
 
 impl SetAside {
-    /// Compares with what the database has now; changes nothing.
+    /// Compares with what the database has now; changes nothing. What belongs to the uppermost tables
+    /// `anew` counts as missing, and is dropped where it is there: they are loaded again.
     ///
     /// # Errors
     /// The server refuses to show its catalog.
-    pub async fn missing(&self, client: &Client) -> Result<Missing> {
-        Ok(self.against(&plan(client).await?))
+    pub async fn missing(&self, client: &Client, anew: &BTreeSet<u32>) -> Result<Missing> {
+        Ok(self.against(&plan(client).await?, anew))
     }
 
     /// What of `self` is missing in `found`.
-    fn against(&self, found: &SetAside) -> Missing {
+    fn against(&self, found: &SetAside, anew: &BTreeSet<u32>) -> Missing {
         let there: HashMap<&str, &Key> = found
             .keys
             .iter()
@@ -44,7 +45,7 @@ impl SetAside {
             let now = there.get(key.ident.as_str());
             let back = now
                 .is_some_and(|now| same_key(key, now) && parent(self, key) == parent(found, now));
-            if !back {
+            if !back || anew.contains(&key.root_oid) {
                 open.insert(key.oid);
             }
         }
@@ -67,7 +68,8 @@ impl SetAside {
                 .map(|key| key.oid),
         );
         // A foreign key was put back behind all keys of both tables; otherwise it is not ours.
-        let unfinished = roots_of(&open);
+        let mut unfinished = roots_of(&open);
+        unfinished.extend(anew);
         let foreign_is_back = |key: &&ForeignKey| {
             let roots = [key.root_oid, key.target_root_oid];
             !roots.iter().any(|root| unfinished.contains(root))
@@ -174,16 +176,29 @@ mod tests {
         let stored = set(vec![primary, key(2, 1, "a_x"), key(3, 2, "b_x")], vec![]);
         // The index of the primary key is there, and is not yet a key.
         let found = set(vec![key(11, 1, "a_pkey"), key(12, 1, "a_x")], vec![]);
-        let missing = stored.against(&found);
+        let missing = stored.against(&found, &BTreeSet::new());
         assert_eq!(idents(&missing), ["a_pkey", "b_x"]);
         assert_eq!(missing.drops, ["DROP INDEX a_pkey"]);
+    }
+
+    #[test]
+    fn a_table_that_is_loaded_anew_loses_its_keys_and_the_foreign_keys_to_it() {
+        let keys = vec![key(1, 1, "a_pkey"), key(2, 2, "b_pkey")];
+        let stored = set(keys, vec![foreign(1, 2)]);
+        let missing = stored.against(&stored, &BTreeSet::from([2]));
+        assert_eq!(idents(&missing), ["b_pkey"]);
+        assert_eq!(missing.left.foreign_keys, stored.foreign_keys);
+        assert_eq!(
+            missing.drops,
+            ["ALTER TABLE t1 DROP CONSTRAINT f", "DROP INDEX b_pkey"]
+        );
     }
 
     #[test]
     fn an_index_of_somebody_else_is_left_alone() {
         let stored = set(vec![key(1, 1, "a_x")], vec![]);
         let found = set(vec![key(9, 1, "a_x"), key(10, 1, "stays")], vec![]);
-        assert_eq!(stored.against(&found), Missing::default());
+        assert_eq!(stored.against(&found, &BTreeSet::new()), Missing::default());
     }
 
     #[test]
@@ -201,14 +216,17 @@ mod tests {
             vec![whole.clone(), part(2, "p1_x"), part(3, "p2_x")],
             vec![],
         );
-        assert_eq!(stored.against(&stored), Missing::default());
+        assert_eq!(
+            stored.against(&stored, &BTreeSet::new()),
+            Missing::default()
+        );
         // One part is built and not attached.
         let loose = Key {
             parent: None,
             ..part(3, "p2_x")
         };
         let found = set(vec![whole, part(2, "p1_x"), loose], vec![]);
-        let missing = stored.against(&found);
+        let missing = stored.against(&found, &BTreeSet::new());
         assert_eq!(idents(&missing), ["p_x", "p1_x", "p2_x"]);
         assert_eq!(missing.drops, ["DROP INDEX p_x", "DROP INDEX p2_x"]);
     }
@@ -217,14 +235,17 @@ mod tests {
     fn a_foreign_key_that_is_not_validated_or_lacks_its_keys_is_added_again() {
         let keys = || vec![key(1, 1, "a_pkey"), key(2, 2, "b_pkey")];
         let stored = set(keys(), vec![foreign(1, 2)]);
-        assert_eq!(stored.against(&stored), Missing::default());
+        assert_eq!(
+            stored.against(&stored, &BTreeSet::new()),
+            Missing::default()
+        );
         let mut unchecked = stored.clone();
         unchecked.foreign_keys[0].validate = None;
-        let missing = stored.against(&unchecked);
+        let missing = stored.against(&unchecked, &BTreeSet::new());
         assert_eq!(missing.left.foreign_keys, stored.foreign_keys);
         assert_eq!(missing.drops, ["ALTER TABLE t1 DROP CONSTRAINT f"]);
         let lacking = set(vec![key(1, 1, "a_pkey")], vec![foreign(1, 2)]);
-        let missing = stored.against(&lacking);
+        let missing = stored.against(&lacking, &BTreeSet::new());
         assert_eq!(idents(&missing), ["b_pkey"]);
         assert_eq!(missing.drops, ["ALTER TABLE t1 DROP CONSTRAINT f"]);
     }

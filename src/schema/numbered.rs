@@ -27,6 +27,8 @@ pub struct NumberedFile {
     pub text: String,
     /// SHA-256 of the text, in hexadecimal digits.
     pub digest: String,
+    /// The same of what the file does: its statements without comments and layout, and its header.
+    pub statements_digest: String,
     /// False after `-- no-transaction`: each statement commits on its own.
     pub transaction: bool,
     /// Upper bound for the whole file.
@@ -90,6 +92,7 @@ impl NumberedFile {
             name: name.into_owned(),
             path: path.to_owned(),
             digest: hex(digest(&SHA256, text.as_bytes()).as_ref()),
+            statements_digest: String::new(),
             text,
             transaction: true,
             timeout: None,
@@ -100,7 +103,18 @@ impl NumberedFile {
         file.transaction = transaction;
         file.timeout = timeout;
         file.check_transaction_control()?;
+        file.statements_digest = file.digest_of_statements()?;
         Ok(file)
+    }
+
+    fn digest_of_statements(&self) -> Result<String> {
+        let mut text = sql::without_layout(&self.text)
+            .map_err(|error| anyhow!("{}: {}", self.place(error.line), error.problem))?;
+        text += &format!("\n{} {:?}", self.transaction, self.timeout);
+        for (_, line) in &self.header {
+            text += &format!("\n{line}");
+        }
+        Ok(hex(digest(&SHA256, text.as_bytes()).as_ref()))
     }
 
     /// Cuts the text into its statements.

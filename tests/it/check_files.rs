@@ -26,6 +26,31 @@ fn items(rows: usize, wrong: &[usize]) -> String {
 }
 
 #[test]
+fn objects_that_carry_no_checksum_are_counted() {
+    let source = "table = \"item\"\nfiles = \"items*.csv*\"\n";
+    let project = Project::with_schema("check_sums", ITEMS, source);
+    project.input(
+        "items_1.csv.gz",
+        crate::inputs::gzip(items(5, &[]).as_bytes()),
+    );
+    // The encoder writes no checksum into a frame unless it is asked to.
+    let framed = zstd::encode_all(items(5, &[]).as_bytes(), 3).unwrap();
+    project.input("items_2.csv.zst", framed);
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    std::io::Write::write_all(&mut encoder, items(5, &[]).as_bytes()).unwrap();
+    project.input("items_3.csv.zst", encoder.finish().unwrap());
+    project.input("items_4.csv", items(5, &[]));
+    Project::finish(&mut check(&project, &["--files"]))
+        .code(0)
+        .says(&["source `item`: 2 of 4 objects carry no checksum, neither the store's nor their own, such as `check_sums/items_2.csv.zst`"]);
+    std::fs::remove_file(project.path("in/check_sums/items_2.csv.zst")).unwrap();
+    std::fs::remove_file(project.path("in/check_sums/items_4.csv")).unwrap();
+    let told = Project::finish(&mut check(&project, &["--files"])).code(0);
+    assert!(!told.stderr.contains("checksum"), "{}", told.stderr);
+}
+
+#[test]
 fn what_would_be_loaded_and_rejected_is_said_without_a_server() {
     let source = "table = \"item\"\nfiles = \"items*.csv*\"\n[expect]\nrejects = { max = 1 }\n";
     let project = Project::with_schema("check_files", ITEMS, source);

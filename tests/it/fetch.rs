@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::Bytes;
 use overnight::fetch::s3::{ATTEMPTS, PART_BYTES};
 use overnight::fetch::{
@@ -177,8 +178,17 @@ async fn what_was_uploaded_is_what_is_read() {
             (vec!["up/loaded"], size as u64)
         );
         let object = place.location.pin(&listed[0]).await.unwrap();
-        // A multipart upload has no checksum of its whole content here.
-        assert_eq!(object.checksum.is_some(), size <= PART);
+        // Each part is sent with its checksum, and the end of the upload with that of the whole.
+        let sum = |bytes: &[u8]| {
+            let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
+            base64::engine::general_purpose::STANDARD.encode(sum.to_be_bytes())
+        };
+        let mut sums: Vec<String> = content.chunks(PART).map(sum).collect();
+        sums.push(sum(&content));
+        match size > PART {
+            true => assert_eq!(place.server.sums_of_parts(), sums),
+            false => assert!(object.checksum.is_some()),
+        }
         reads_exactly(&place.location, &object, &content).await;
     }
 }
@@ -346,6 +356,31 @@ async fn an_object_replaced_before_reading_is_not_read() {
         match old == new {
             true => ended.unwrap(),
             false => assert!(matches!(ended.unwrap_err(), FetchError::Replaced { .. })),
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_stored_checksum_the_md5_of_the_entity_tag_is_compared() {
+    let place = place().await;
+    let content = content(100_000);
+    let key = "raw/tagged";
+    place.server.put_without_checksum(key, content.clone());
+    let listed = place.location.exists("tagged").await.unwrap().unwrap();
+    let object = place.location.pin(&listed).await.unwrap();
+    assert_eq!(object.checksum.as_ref().unwrap().kind, ChecksumKind::Md5);
+    for (nth, flips) in [(1, false), (2, true)] {
+        if flips {
+            place.fault("tagged", nth, Fault::Flip(50_000));
+        }
+        let (bytes, ended) = read(&place.location, &object).await;
+        ended.unwrap();
+        let mut digest = Digest::new(&object);
+        digest.update(&bytes);
+        let error = digest.finish().err();
+        assert_eq!(error.is_some(), flips, "{error:?}");
+        if let Some(error) = error {
+            assert!(error.to_string().contains("stored md5 checksum"), "{error}");
         }
     }
 }

@@ -71,4 +71,5 @@ mod support;
 mod texts;
 mod timings;
 mod torture;
+mod unchanged;
 mod values;

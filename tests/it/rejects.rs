@@ -326,3 +326,31 @@ fn records_are_shown_only_where_the_source_asks_and_faults_are_counted_by_column
         project.service("select count(*) from overnight.reject r where r::text like '%canary%'");
     assert_eq!(kept, "0");
 }
+
+/// A row that the server refuses ends the load; what was found before is in the file.
+#[test]
+fn the_rejects_found_so_far_are_listed_when_the_server_refuses_a_row() {
+    let project = Project::with_schema(
+        "rejects_so_far",
+        "create table item (id integer primary key, name text not null, price numeric(8,2) check (price < 900), seen date);",
+        "table = \"item\"\nfiles = \"items*\"\n[expect]\nrejects = { max = 10 }\n",
+    );
+    let mut text = String::from("id,name,price,seen\n");
+    for id in 1..=60 {
+        let price = match id {
+            53 => "much",
+            54 => "999",
+            _ => "1",
+        };
+        text += &format!("{id},name,{price},2026-11-21\n");
+    }
+    project.input("items.csv", text);
+    let file = project.path("so_far.csv");
+    project
+        .overnight(&["run", &project.name, "--rejects", file.to_str().unwrap()])
+        .code(1)
+        .says(&["1 record was rejected before", "item_price_check"]);
+    let listed = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(listed.contains("items.csv,,53,"), "{listed}");
+}

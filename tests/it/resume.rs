@@ -287,6 +287,46 @@ fn nothing_is_gone_on_with_when_inputs_sql_sources_release_or_locale_are_others(
 }
 
 #[test]
+fn only_tables_whose_objects_changed_or_whose_rows_were_touched_are_loaded_anew() {
+    let project = project("resume_tables");
+    project.run().code(0);
+    // The last point before derive files: every table is loaded, and its keys are back.
+    let build = kill(&project, "put_back.after").unwrap();
+    let plans = std::fs::read_to_string(project.path("in/resume_tables/plans.csv")).unwrap();
+    project.input("plans.csv", plans.replacen("OH", "TX", 1));
+    let price = "update price set amount = amount + 1 where id = (select min(id) from price)";
+    project.cluster().sql(&build, price).unwrap();
+    let item = "update item set name = 'evil' where id = (select min(id) from item)";
+    project.cluster().sql(&build, item).unwrap();
+    let ended = run(&project, &["--resume"]).code(0);
+    let ended = ended.says(&[
+        "`plan` is loaded anew: its objects are others now",
+        "`price` is loaded anew: rows of it were changed after its load",
+        "`item` is loaded anew: rows of it were changed after its load",
+    ]);
+    assert_eq!(ended.json()["datasets"][0]["build"], build.as_str());
+    let resumed = contents(&project);
+    assert_eq!(
+        project.service("select count(*) from item where name = 'evil'"),
+        "0"
+    );
+    check_invariants(&project);
+    run(&project, &["--fresh"]).code(0);
+    assert_eq!(contents(&project), resumed);
+
+    let build = kill(&project, "put_back.after").unwrap();
+    project.input("plans.csv", plans);
+    let ended = run(&project, &["--resume"]).code(0).json();
+    let report = &ended["datasets"][0];
+    assert_eq!(report["build"], build.as_str());
+    assert_eq!(words(&report["taken_over"]["loaded"]), ["plan"]);
+    check_invariants(&project);
+    // The build is of the inputs it was finished with.
+    let told = project.run().code(0).stdout;
+    assert!(told.contains("inputs unchanged"), "{told}");
+}
+
+#[test]
 fn what_derive_files_have_begun_is_made_anew() {
     let project = project("resume_derive");
     project.run().code(0);

@@ -89,6 +89,8 @@ struct Shared {
     /// How long each GET and each HEAD takes at least.
     delay: Mutex<Duration>,
     in_flight: InFlight,
+    /// The CRC-64/NVME that came with each part, and with each whole of parts.
+    sums: Mutex<Vec<String>>,
     /// Content and entity tag are two files: nobody may look while they are being written.
     writing: tokio::sync::RwLock<()>,
 }
@@ -136,6 +138,7 @@ impl S3Server {
             ignores_if_match: AtomicBool::new(false),
             delay: Mutex::default(),
             in_flight: InFlight::default(),
+            sums: Mutex::default(),
             writing: tokio::sync::RwLock::default(),
         });
         let mut service = S3ServiceBuilder::new(Endpoint(shared.clone()));
@@ -180,7 +183,14 @@ impl S3Server {
     /// Puts an object, with the checksum that S3 adds to new objects (CRC-64/NVME).
     pub fn put(&self, key: &str, content: impl Into<Bytes>) {
         let (shared, key, content) = (self.shared.clone(), key.to_owned(), content.into());
-        self.run(async move { shared.put(&key, content).await })
+        self.run(async move { shared.put(&key, content, true).await })
+            .expect("put an object");
+    }
+
+    /// Puts an object as servers do that know no checksums but the entity tag.
+    pub fn put_without_checksum(&self, key: &str, content: impl Into<Bytes>) {
+        let (shared, key, content) = (self.shared.clone(), key.to_owned(), content.into());
+        self.run(async move { shared.put(&key, content, false).await })
             .expect("put an object");
     }
 
@@ -233,6 +243,11 @@ impl S3Server {
             .map_or(0, |(_, most)| *most)
     }
 
+    /// The checksums of the parts that were uploaded, and behind them that of the whole.
+    pub fn sums_of_parts(&self) -> Vec<String> {
+        lock(&self.shared.sums).clone()
+    }
+
     /// Behaves like a server that does not know `If-Match`.
     pub fn ignore_if_match(&self) {
         self.shared.ignores_if_match.store(true, Ordering::Relaxed);
@@ -278,7 +293,7 @@ impl Shared {
         }
     }
 
-    async fn put(&self, key: &str, content: Bytes) -> S3Result<()> {
+    async fn put(&self, key: &str, content: Bytes, with_checksum: bool) -> S3Result<()> {
         let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &content);
         let sum = base64::engine::general_purpose::STANDARD.encode(sum.to_be_bytes());
         let body = stream::iter([Ok::<_, std::io::Error>(content)]);
@@ -287,7 +302,7 @@ impl Shared {
             bucket: self.bucket.clone(),
             key: key.to_owned(),
             body: Some(StreamingBlob::wrap(body)),
-            checksum_crc64nvme: Some(sum),
+            checksum_crc64nvme: with_checksum.then_some(sum),
             ..PutObjectInput::default()
         };
         self.files.put_object(request(input)).await.map(|_| ())
@@ -370,7 +385,7 @@ impl S3 for Endpoint {
         match fault {
             Some(Fault::ReplaceWith(content)) => {
                 // The answer goes on reading the file that it has open.
-                self.0.put(&key, Bytes::from(content)).await?;
+                self.0.put(&key, Bytes::from(content), true).await?;
             }
             Some(Fault::Edit(edit, place)) => {
                 if let Some(body) = answer.output.body.take() {
@@ -423,6 +438,26 @@ impl S3 for Endpoint {
         Ok(answer)
     }
 
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        let sum = request.input.checksum_crc64nvme.clone();
+        lock(&self.0.sums).push(sum.unwrap_or_default());
+        let _reading = self.0.writing.read().await;
+        self.0.files.upload_part(request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let sum = request.input.checksum_crc64nvme.clone();
+        lock(&self.0.sums).push(sum.unwrap_or_default());
+        let _writing = self.0.writing.write().await;
+        self.0.files.complete_multipart_upload(request).await
+    }
+
     async fn head_object(
         &self,
         request: S3Request<HeadObjectInput>,
@@ -438,10 +473,8 @@ impl S3 for Endpoint {
         read list_buckets(ListBucketsInput) -> ListBucketsOutput;
         read list_objects(ListObjectsInput) -> ListObjectsOutput;
         read create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
-        read upload_part(UploadPartInput) -> UploadPartOutput;
         read list_parts(ListPartsInput) -> ListPartsOutput;
         read abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput;
-        write complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput;
         write create_bucket(CreateBucketInput) -> CreateBucketOutput;
         write put_object(PutObjectInput) -> PutObjectOutput;
         write copy_object(CopyObjectInput) -> CopyObjectOutput;

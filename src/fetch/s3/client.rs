@@ -22,6 +22,8 @@ use aws_sdk_s3::config::{
     Builder, Credentials, ProvideCredentials, RequestChecksumCalculation,
     ResponseChecksumValidation,
 };
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::fetch::{FetchError, Result};
@@ -175,9 +177,16 @@ pub(super) async fn make(text: &str, options: &S3Options) -> Result<Made> {
 }
 
 async fn load(options: &S3Options) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    // HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case, as webhooks honour them.
+    let http =
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
+            let mut connector = Connector::builder()
+                .proxy_config(ProxyConfig::from_env())
+                .tls_provider(Provider::Rustls(CryptoMode::Ring));
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+            connector.build()
+        });
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .timeout_config(options.patience.timeouts().build())

@@ -15,6 +15,7 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType, RequestPayer};
 use jiff::Timestamp;
 
+use super::digest;
 use super::{Checksum, ChecksumKind, FetchError, Listed, RawObject, Result, Version};
 
 mod client;
@@ -127,6 +128,35 @@ impl Bucket {
         Ok(found)
     }
 
+    pub(super) async fn names(&self) -> Result<Vec<String>> {
+        let page = self
+            .0
+            .client
+            .list_objects_v2()
+            .bucket(&self.0.bucket)
+            .prefix(&self.0.prefix)
+            .delimiter("/")
+            .set_request_payer(self.0.payer.clone())
+            .set_expected_bucket_owner(self.0.owner.clone())
+            .customize()
+            .config_override(self.0.patience.small_answers())
+            .send()
+            .await
+            .map_err(|e| self.failure("list", "", e))?;
+        let folders = page
+            .common_prefixes()
+            .iter()
+            .filter_map(|folder| folder.prefix());
+        let objects = page.contents().iter().filter_map(|object| object.key());
+        let names = folders
+            .chain(objects)
+            .filter_map(|name| name.strip_prefix(&self.0.prefix));
+        Ok(names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect())
+    }
+
     pub(super) async fn pin(&self, key: &str) -> Result<RawObject> {
         let head = self.head(key, None).await?;
         Ok(RawObject {
@@ -220,6 +250,22 @@ fn full_object_checksum(head: &HeadObjectOutput) -> Option<Checksum> {
             kind,
             base64: value.to_owned(),
         })
+        .or_else(|| md5(head))
+}
+
+/// The MD5 of an object without a checksum: its entity tag, if it was put at once and is not encrypted.
+///
+/// "The ETag may or may not be an MD5 digest of the object data" (Amazon S3 API Reference, "Object"): it
+/// is one without encryption, and with SSE-S3 at Amazon; not with SSE-KMS and SSE-C, and not
+/// after a multipart upload. Other servers that encrypt keep the MD5 of something else, so that
+/// there any encryption counts. Tags of another form are no checksum.
+fn md5(head: &HeadObjectOutput) -> Option<Checksum> {
+    let is_plain =
+        head.server_side_encryption().is_none() && head.sse_customer_algorithm().is_none();
+    let tag = head
+        .e_tag()
+        .filter(|tag| is_plain && !tag.starts_with("W/"))?;
+    digest::md5_of_tag(&bare(tag))
 }
 
 /// An entity tag without its quotes, and without the mark of a weak one that proxies add.

@@ -1,17 +1,19 @@
 //! Writes one object: small ones with one `PutObject`, others as a multipart upload. Removes one.
 //!
 //! In: bytes. Out: an object that appears whole or not at all. Holds up to one part in memory;
-//! parts are sent one after another and retried by the SDK.
+//! parts are sent one after another and retried by the SDK. Each request carries the CRC-64/NVME of
+//! its bytes, and the end of a multipart upload that of the whole object: the store refuses what does
+//! not have it, and keeps it for those who read.
 //!
 //! S3 allows 10,000 parts (Amazon S3 User Guide, "multipart upload limits"): 78 GiB here.
 //! An upload that was begun and never ended keeps its parts, and costs, until it is aborted:
 //! dropping one aborts it if the runtime still runs; a lifecycle rule of the bucket does the rest.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 
 use super::{Bucket, PART_BYTES};
-use crate::fetch::digest::crc64nvme;
+use crate::fetch::digest::{Sum, crc64nvme};
 use crate::fetch::{FetchError, Result};
 
 /// An object that is being written.
@@ -23,6 +25,8 @@ pub struct Upload {
     /// The id of a multipart upload that is neither completed nor aborted.
     begun: Option<String>,
     parts: Vec<CompletedPart>,
+    /// CRC-64/NVME of all parts so far.
+    sum: Sum,
 }
 
 impl Bucket {
@@ -33,6 +37,7 @@ impl Bucket {
             buffer: BytesMut::new(),
             begun: None,
             parts: Vec::new(),
+            sum: Sum::default(),
         }
     }
 
@@ -88,6 +93,8 @@ impl Upload {
             .bucket(&inner.bucket)
             .key(self.bucket.full_key(&self.key))
             .set_upload_id(self.begun.clone())
+            .checksum_type(ChecksumType::FullObject)
+            .checksum_crc64_nvme(self.sum.base64())
             .multipart_upload(
                 CompletedMultipartUpload::builder()
                     .set_parts(Some(parts))
@@ -124,6 +131,9 @@ impl Upload {
         let upload_id = self.begin().await?;
         let inner = &self.bucket.0;
         let number = i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX);
+        let body = std::mem::take(&mut self.buffer).freeze();
+        let sum = crc64nvme(&body);
+        self.sum.update(&body);
         let sent = inner
             .client
             .upload_part()
@@ -131,7 +141,8 @@ impl Upload {
             .key(self.bucket.full_key(&self.key))
             .upload_id(upload_id)
             .part_number(number)
-            .body(std::mem::take(&mut self.buffer).freeze().into())
+            .checksum_crc64_nvme(&sum)
+            .body(body.into())
             .set_request_payer(inner.payer.clone())
             .set_expected_bucket_owner(inner.owner.clone())
             .send()
@@ -141,6 +152,7 @@ impl Upload {
             CompletedPart::builder()
                 .part_number(number)
                 .set_e_tag(sent.e_tag)
+                .checksum_crc64_nvme(sum)
                 .build(),
         );
         Ok(())
@@ -157,6 +169,8 @@ impl Upload {
             .create_multipart_upload()
             .bucket(&inner.bucket)
             .key(self.bucket.full_key(&self.key))
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
             .set_request_payer(inner.payer.clone())
             .set_expected_bucket_owner(inner.owner.clone())
             .send()

@@ -36,6 +36,19 @@ pub enum Compression {
     Xz,
 }
 
+/// Whether a file that begins with these bytes carries checksums of what it holds, as far as its first
+/// frame says. Parquet counts as carrying them: the headers of its pages say so, which stand anywhere.
+pub fn carries_checksums(head: &[u8]) -> bool {
+    match head {
+        // RFC 8878, 3.1.1.1.1: the third bit of the frame header descriptor.
+        [0x28, 0xB5, 0x2F, 0xFD, descriptor, ..] => descriptor & 0x04 != 0,
+        // The kind of check in the stream flags: 0 is none.
+        [0xFD, b'7', b'z', b'X', b'Z', 0, _, check, ..] => *check != 0,
+        [b'P', b'A', b'R', b'1', ..] | [b'P', b'K', ..] => true,
+        _ => !matches!(Compression::of(head), Ok(Compression::Plain)),
+    }
+}
+
 /// Enough bytes to recognise every format; bgzip needs the most.
 const HEAD_BYTES: usize = 18;
 

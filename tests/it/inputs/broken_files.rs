@@ -32,8 +32,9 @@ fn inputs_that_are_missing_incomplete_old_or_too_fresh_build_nothing() {
     project.refuses(
         1,
         &[
-            "source `item` of `files_late`: no object matches `files_late/items*`",
-            "hint: 1 objects lie below `files_late/`; nothing was built",
+            "source `item` of `files_late`: no object matches `/",
+            "/in/files_late/items*`\nhint: below `/",
+            "/in/files_late/` there is `files_late/other.csv`; nothing was built",
         ],
     );
     project.items(3, "x");
@@ -43,7 +44,8 @@ fn inputs_that_are_missing_incomplete_old_or_too_fresh_build_nothing() {
         1,
         &[
             "the inputs of `files_late` are not complete",
-            "the marker `files_late/_SUCCESS` is missing",
+            "/in/files_late/_SUCCESS` is missing",
+            "there is `files_late/items.csv`, `files_late/other.csv`",
             "hint: ",
             "nothing was built",
         ],
