@@ -60,6 +60,9 @@ const STEPS: [&str; 12] = [
     include_str!("schema_12.sql"),
 ];
 
+/// The version that came with `ledger_lock`.
+const TABLE_LOCKS: i32 = 12;
+
 /// Version of the tables after all steps.
 const LEDGER_VERSION: i32 = STEPS.len() as i32;
 
@@ -280,6 +283,9 @@ async fn create_tables(session: &Session, database: &str) -> Result<()> {
                 .hint("use the overnight release that wrote it, or a newer one")
             );
         }
+        if (1..TABLE_LOCKS).contains(&done) {
+            refuse_earlier_release(session).await?;
+        }
         for (step, sql) in (1..).zip(STEPS).skip(done as usize) {
             session
                 .batch_execute(sql)
@@ -296,6 +302,34 @@ async fn create_tables(session: &Session, database: &str) -> Result<()> {
         crashpoint::reached("control.after_schema");
     }
     Ok(())
+}
+
+/// Earlier releases hold their locks in another way, which this one does not see.
+///
+/// # Errors
+/// Status 75 while a command of one is at work.
+async fn refuse_earlier_release(session: &Session) -> Result<()> {
+    let at_work = session
+        .query_opt(
+            "select a.application_name, a.pid from pg_locks l join pg_stat_activity a using (pid)
+             where l.locktype = 'advisory' and l.granted and a.usename = current_user
+               and a.datname = current_database() and a.pid <> pg_backend_pid()
+               and a.application_name like 'overnight %' limit 1",
+            &[],
+        )
+        .await
+        .context("look for commands of an earlier release")?;
+    match at_work {
+        None => Ok(()),
+        Some(row) => bail!(
+            Problem::busy(format!(
+                "`{}` of an earlier release is at work (server process {}), and this release has to upgrade the ledger",
+                row.get::<_, String>(0),
+                row.get::<_, i32>(1)
+            ))
+            .hint("wait until it has ended, then start again; nothing was changed")
+        ),
+    }
 }
 
 /// Version of the tables; `None` when there are none.

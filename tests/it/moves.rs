@@ -1,6 +1,6 @@
 //! Moves that meet an obstacle, another command or the death of a process.
 
-use crate::support::cluster::{ADMIN, Cluster, private};
+use crate::support::cluster::{ADMIN, Cluster, LOADER, private};
 use crate::support::invariants::{sessions_end, wait_for_session};
 use crate::support::project::{Ended, ended};
 use crate::support::{Project, check_invariants};
@@ -264,5 +264,26 @@ fn a_transaction_of_control_that_pauses_is_ended_by_the_server() {
     frozen.kill().unwrap();
     frozen.wait().unwrap();
     project.run().code(0);
+    check_invariants(&project);
+}
+
+#[test]
+fn status_names_what_keeps_services_from_connecting() {
+    let project = Project::new("moves_closed");
+    project.items(10, "one");
+    project.run().code(0);
+    let (name, cluster) = (project.name.as_str(), project.cluster());
+    let other = session(cluster, LOADER, "postgres", "by hand");
+    cluster
+        .block_on(other.batch_execute(
+            "begin; alter database moves_closed rename to moves_closed_for_a_moment",
+        ))
+        .unwrap();
+    let status = project.overnight(&["status", name]).stdout;
+    let line = format!("BLOCKED    new connections wait for {LOADER} (by hand, server process ");
+    assert!(status.contains(&line), "{status}");
+    cluster.block_on(other.batch_execute("rollback")).unwrap();
+    let status = project.overnight(&["status", name]).code(0).stdout;
+    assert!(!status.contains("BLOCKED"), "{status}");
     check_invariants(&project);
 }

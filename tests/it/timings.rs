@@ -113,6 +113,19 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date_by_the_next_start() {
         folder.filter(|entry| is_sql(entry.as_ref().unwrap().file_name().into_string().unwrap()));
     let every: Vec<String> = (1..=steps.count()).map(|step| step.to_string()).collect();
     let every = every.join(" ");
+    // Not under a command of the release that wrote it, whose locks are of another kind.
+    let earlier = cluster
+        .block_on(cluster.client(LOADER, &project.control))
+        .unwrap();
+    let lock = "set application_name = 'overnight run timings_upgrade'; select pg_advisory_lock(7)";
+    cluster.block_on(earlier.batch_execute(lock)).unwrap();
+    project
+        .overnight(&["builds", "timings_upgrade"])
+        .code(75)
+        .says(&["`overnight run timings_upgrade` of an earlier release is at work"]);
+    cluster
+        .block_on(earlier.batch_execute("select pg_advisory_unlock(7)"))
+        .unwrap();
     // Somebody only looks: that is a start too, and what was there is still there.
     let builds = project.overnight(&["builds", "timings_upgrade"]).code(0);
     assert!(builds.stdout.contains("old"), "{}", builds.stdout);
