@@ -126,6 +126,7 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date_by_the_next_start() {
     cluster
         .block_on(earlier.batch_execute("select pg_advisory_unlock(7)"))
         .unwrap();
+    drop(earlier);
     // Somebody only looks: that is a start too, and what was there is still there.
     let builds = project.overnight(&["builds", "timings_upgrade"]).code(0);
     assert!(builds.stdout.contains("old"), "{}", builds.stdout);
