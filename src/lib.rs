@@ -9,6 +9,7 @@
 //! 4. `encode` writes these as COPY binary rows, on all cores at once.
 //! 5. `load` sends them, on one connection for each table or on several; `route` knows the leaf of
 //!    a row, and `sort` puts rows in the order of a key.
+//!    `measure` counts and hashes them on the way.
 //! 6. `schema` runs the numbered SQL, sets indexes and keys aside and puts them back.
 //! 7. `build` creates the database, stamps it and, one day, drops it.
 //! 8. `verify` asks every gate and seals what passed; only that can be published.
@@ -33,6 +34,7 @@ pub mod infer;
 pub mod ledger;
 pub mod load;
 pub mod manifest;
+pub mod measure;
 pub mod read;
 pub mod retire;
 pub mod rotate;

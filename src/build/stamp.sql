@@ -33,9 +33,12 @@ create table overnight.loaded (
     table_name text primary key,
     rows_loaded bigint not null,
     at timestamptz not null default clock_timestamp(),
-    transactions xid[] not null
+    transactions xid[] not null,
+    profile jsonb,
+    sketches jsonb
 );
 comment on table overnight.loaded is 'A receipt for each table, written in the transaction of its COPY.';
+comment on column overnight.loaded.profile is 'What was measured of the rows on their way in; null once SQL has changed the table.';
 
 create table overnight.reject (
     source text not null,

@@ -64,7 +64,7 @@ fn row(table: &TableDiff) -> Vec<String> {
             counts.changed,
         ];
         cells.extend(counts.map(grouped));
-        if difference.key.is_empty() {
+        if difference.key.is_empty() && !difference.by_digest {
             // Whole rows were compared.
             cells[5] = String::new();
         }

@@ -12,6 +12,7 @@ use super::object::CutChunk;
 use crate::encode::Type;
 use crate::encode::line::put_lines;
 use crate::encode::row::row_length;
+use crate::measure::{Collector, RowShape};
 use crate::read::parse::{Parsed, Reason, Reject, RowPlan, Scratch, parse};
 use crate::read::records::each_place;
 use crate::read::split::Chunk;
@@ -29,6 +30,8 @@ pub struct Encoded {
     /// Rejected records as they stand in the text, where the source asks for them.
     pub raw: Vec<(u64, String)>,
     pub pieces: Vec<Piece>,
+    /// What is known of them.
+    pub measured: Option<Collector>,
     /// Offset of the chunk in its decoded object or member.
     pub byte: u64,
     /// See [`CutChunk`].
@@ -57,6 +60,8 @@ pub struct Treatment {
     pub watched: Option<Arc<SortKey>>,
     /// Types of the columns, where rows are sent as text.
     pub lines: Option<Arc<[Type]>>,
+    /// What the rows are measured by.
+    pub shape: Option<Arc<RowShape>>,
     pub keep_raw: bool,
 }
 
@@ -96,6 +101,13 @@ pub fn encode(
             pieces
         }
     };
+    let measured = treatment.shape.as_ref().map(|shape| {
+        let mut collector = Collector::new(shape);
+        for piece in &pieces {
+            collector.add_rows(&piece.rows);
+        }
+        collector
+    });
     if let Some(types) = &treatment.lines {
         for piece in &mut pieces {
             piece.rows = lines(std::mem::take(&mut piece.rows), types, buffers)?;
@@ -124,6 +136,7 @@ pub fn encode(
         parsed,
         raw,
         pieces,
+        measured,
         byte,
         member,
         begins,

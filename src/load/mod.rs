@@ -34,6 +34,7 @@ use crate::capacity::Slots;
 use crate::config::LoadSettings;
 use crate::dataset::Source;
 use crate::fetch::{BLOCK_BYTES, Location, RawObject};
+use crate::measure::TableProfile;
 use crate::postgres::Server;
 use crate::progress::Progress;
 use anyhow::Result;
@@ -42,6 +43,7 @@ use buffers::Buffers;
 use futures_util::{StreamExt, TryStreamExt};
 use plan::TablePlan;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use throttle::Throttle;
@@ -95,6 +97,9 @@ pub struct TableLoad {
     pub timing: TableTiming,
     /// How the rows came; none for a table without a primary key that can be compared.
     pub order: Option<RowOrder>,
+    /// What was measured of the rows on their way; `None` where only the server knows what it stores.
+    #[serde(skip)]
+    pub profile: Option<TableProfile>,
     /// What was wrong, by column and kind.
     pub faults: Vec<FaultCount>,
     /// The first ones, with their places.
@@ -112,6 +117,7 @@ impl TableLoad {
             inputs: Vec::new(),
             timing: TableTiming::default(),
             order: None,
+            profile: None,
             faults: Vec::new(),
             rejects: Vec::new(),
         }
@@ -156,6 +162,8 @@ pub struct LoadRequest<'r> {
     /// Go on after the first reject even without a budget, to list all of them.
     pub list_rejects: bool,
     pub progress: &'r Progress,
+    /// The sample that each table of the build has which this one will be compared with.
+    pub samples: BTreeMap<String, u32>,
     /// Holds the load back.
     pub throttle: Throttle,
 }

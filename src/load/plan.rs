@@ -9,6 +9,7 @@ use super::column::Fillable;
 use super::names::{Names, NoField};
 use crate::dataset::{Filled, Format, Source, fold};
 use crate::encode::Type;
+use crate::measure::{FieldKind, FieldShape, RowShape};
 use crate::problem::Problem;
 use crate::read::dialect::{Dialect, Shape, Skip};
 use crate::read::json_lines::JsonLines;
@@ -36,6 +37,10 @@ pub struct TablePlan {
     pub watched: Option<Watched>,
     /// The first rows of every file follow each other in the order of the primary key.
     pub in_order: bool,
+    /// How its rows are measured on their way; `None` where the server stores other bytes than it is sent, or adds columns.
+    pub shape: Option<Arc<RowShape>>,
+    /// The files fill every column.
+    complete: bool,
     fillable: Vec<Fillable>,
 }
 
@@ -128,6 +133,8 @@ impl TablePlan {
         };
         Ok(TablePlan {
             sort,
+            shape: None,
+            complete: fillable.len() == table.columns.len(),
             watched: None,
             in_order: false,
             source: source.clone(),
@@ -147,8 +154,11 @@ impl TablePlan {
     /// # Errors
     /// The server refuses to show its catalog.
     pub async fn ask(&mut self, client: &Client) -> Result<()> {
-        let columns = primary_key(client, self.table_oid).await?;
-        self.watch(columns);
+        let key = primary_key(client, self.table_oid).await?;
+        if self.complete && !has_triggers(client, self.table_oid).await? {
+            self.shape = self.row_shape(&key);
+        }
+        self.watch(key);
         if self.routing.is_some() {
             let columns = self.fillable.iter();
             let columns: Vec<(&str, &Type)> = columns
@@ -162,6 +172,20 @@ impl TablePlan {
             self.routing = Some(routing);
         }
         Ok(())
+    }
+
+    /// What each field is; `None` if the load cannot tell what the server will store.
+    fn row_shape(&self, key: &[String]) -> Option<Arc<RowShape>> {
+        let field = |column: &Fillable| {
+            let place = key.iter().position(|name| *name == column.name);
+            Some(FieldShape {
+                name: column.name.clone(),
+                kind: FieldKind::of(&column.ty)?,
+                key: place.map_or(0, |place| place + 1),
+            })
+        };
+        let fields: Option<Vec<FieldShape>> = self.fillable.iter().map(field).collect();
+        fields.map(RowShape::new)
     }
 
     /// Watches whether rows come in the order of these columns, the primary key.
@@ -406,6 +430,19 @@ async fn primary_key(client: &Client, table_oid: u32) -> Result<Vec<String>> {
         .await
         .context("ask for the primary key")?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Whether triggers may change the rows of a table or of its parts.
+async fn has_triggers(client: &Client, table_oid: u32) -> Result<bool> {
+    let row = client
+        .query_one(
+            "select exists (select from pg_trigger t where not t.tgisinternal
+                 and (t.tgrelid = $1 or t.tgrelid in (select relid from pg_partition_tree($1::oid::regclass))))",
+            &[&table_oid],
+        )
+        .await
+        .context("ask for triggers")?;
+    Ok(row.get(0))
 }
 
 /// A name of the header in a message; one that cannot be seen says where it stands.

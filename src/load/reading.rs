@@ -12,6 +12,7 @@ use super::object::{CutChunk, Cutting, ReadObject, Stopped};
 use super::sorting::Sorting;
 use super::{InputCount, Loader, PlacedReject, RowOrder, TableJob, TableLoad, rejects};
 use crate::config::CopyFormat;
+use crate::measure::Collector;
 use crate::progress::TableProgress;
 use crate::read::parse::MAX_LISTED_REJECTS;
 use crate::route::Router;
@@ -69,6 +70,7 @@ pub struct Reading<'l> {
     treatment: Treatment,
     sorting: Option<Sorting<'l>>,
     order: OrderWatch,
+    measured: Option<Collector>,
     /// Of the object under way.
     count: InputCount,
     /// Of its member under way, or of itself where it is no archive.
@@ -87,6 +89,7 @@ impl<'l> Reading<'l> {
     ) -> Reading<'l> {
         let text = loader.request.settings.copy_format == CopyFormat::Text;
         let keep_raw = job.plan.source.keep_raw;
+        let shape = job.plan.shape.clone();
         let lines = text.then(|| job.plan.copy_types().cloned().collect());
         // A sort sees the order anyway, and makes lines of what it has sorted.
         let (treatment, sorting) = match &job.plan.sort {
@@ -97,6 +100,7 @@ impl<'l> Reading<'l> {
                     router,
                     watched,
                     lines,
+                    shape: shape.clone(),
                     keep_raw,
                 };
                 (treatment, None)
@@ -104,6 +108,7 @@ impl<'l> Reading<'l> {
             Some(key) => {
                 let treatment = Treatment {
                     router,
+                    shape: shape.clone(),
                     keep_raw,
                     ..Treatment::default()
                 };
@@ -120,6 +125,7 @@ impl<'l> Reading<'l> {
             treatment,
             sorting,
             order: OrderWatch::default(),
+            measured: shape.as_ref().map(Collector::new),
             count: InputCount::begin(""),
             records: 0,
             lines: 0,
@@ -171,6 +177,8 @@ impl<'l> Reading<'l> {
             order = report.await?.order;
             columns = Some(&self.job.plan.source.order_by);
         }
+        let before = self.loader.request.samples.get(&self.load.table).copied();
+        self.load.profile = self.measured.map(|measured| measured.profile(before));
         self.load.order = columns.map(|columns| RowOrder {
             columns: columns.clone(),
             looked_at: order.rows,
@@ -231,6 +239,9 @@ impl<'l> Reading<'l> {
         self.progress.add(0, encoded.parsed.rejected);
         if let Some(order) = encoded.order {
             self.order.add(order);
+        }
+        if let Some((all, chunk)) = self.measured.as_mut().zip(encoded.measured) {
+            all.merge(chunk);
         }
         for piece in encoded.pieces {
             if piece.row_count == 0 {

@@ -7,6 +7,7 @@
 
 use super::{InputCount, PlacedReject, TableLoad};
 use crate::dataset::Source;
+use crate::measure::TableProfile;
 use crate::postgres::{Session, quote_ident};
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -170,11 +171,15 @@ pub async fn transaction(session: &Session) -> Result<String> {
 /// # Errors
 /// When the server refuses, or is gone; the rows are not committed then.
 pub async fn write(session: &Session, load: &TableLoad, transactions: &[String]) -> Result<()> {
+    let profile = load.profile.as_ref();
+    let sketches = profile.map(TableProfile::sketches_as_json);
+    let profile = profile.map(serde_json::to_value).transpose();
+    let profile = profile.context("write what was measured")?;
     session
         .execute(
-            "insert into overnight.loaded (table_name, rows_loaded, transactions)
-             values ($1, $2, $3::text[]::xid[])",
-            &[&load.table, &(load.rows as i64), &transactions],
+            "insert into overnight.loaded (table_name, rows_loaded, transactions, profile, sketches)
+             values ($1, $2, $3::text[]::xid[], $4, $5)",
+            &[&load.table, &(load.rows as i64), &transactions, &profile, &sketches],
         )
         .await
         .context("write the receipt")?;
@@ -247,6 +252,7 @@ mod tests {
             }],
             timing: TableTiming::default(),
             order: None,
+            profile: None,
             faults: Vec::new(),
             rejects: Vec::new(),
         };

@@ -19,6 +19,7 @@ use crate::schema::schedule::{Loading, table_sizes, work_off};
 use crate::schema::set_aside::SetAside;
 use crate::schema::worker::Limits;
 use crate::switch;
+use crate::verify::change::sample_shifts;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -119,6 +120,7 @@ impl Run<'_> {
             temporary: &self.place.config.temporary,
             list_rejects,
             progress: self.progress,
+            samples: sample_shifts(self.ledger, build).await?,
             throttle: self.brake.throttle.clone(),
         })?;
         let destination = Destination {
@@ -172,16 +174,13 @@ impl Run<'_> {
             session.close().await;
             let took = began.elapsed().as_secs_f64();
             tracing::debug!("ran derive/{} in {took:.2} s", file.name);
-            match written {
-                None => clean.clear(),
-                Some(written) => {
-                    let known = build::tables(keeper).await?;
-                    let written = known.iter().filter(|table| written.contains(&table.oid));
-                    for table in written {
-                        clean.remove(&table.root_oid);
-                    }
-                }
-            }
+            let known = build::tables(keeper).await?;
+            let written: Vec<u32> = (known.iter())
+                .filter(|table| written.as_ref().is_none_or(|w| w.contains(&table.oid)))
+                .map(|table| table.root_oid)
+                .collect();
+            clean.retain(|root| !written.contains(root));
+            forget_measures(keeper, &written).await?;
             if let Some(part) = parts.remove(&position) {
                 let own: BTreeSet<u32> = part.keys.iter().map(|key| key.root_oid).collect();
                 let tables = later.iter().filter(|table| own.contains(&table.root_oid));
@@ -208,6 +207,21 @@ impl Run<'_> {
         let jobs = build::add_vacuum(part.jobs(), tables, &BTreeSet::new());
         self.work_off(build, jobs, limits, sizes, None).await
     }
+}
+
+/// Forgets what the load has measured of tables that SQL has written since: the server is asked about them.
+async fn forget_measures(keeper: &Session, tables: &[u32]) -> Result<()> {
+    keeper
+        .execute(
+            "update overnight.loaded l set profile = null, sketches = null
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where c.oid = any($1) and l.profile is not null and l.table_name =
+                   case n.nspname when 'public' then c.relname::text else n.nspname || '.' || c.relname end",
+            &[&tables],
+        )
+        .await
+        .context("forget what was measured of a table that a derive file has written")?;
+    Ok(())
 }
 
 /// Runs the load and the work that follows it table by table; the first error stops both.

@@ -20,6 +20,7 @@ use crate::schema::files::SqlFiles;
 use anyhow::{Context, Result, bail};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// What the files of a dataset hold.
 #[derive(Debug)]
@@ -139,6 +140,7 @@ async fn read_once(
         temporary: &config.temporary,
         list_rejects: true,
         progress: &progress,
+        samples: BTreeMap::new(),
         throttle: Throttle::default(),
     })?;
     loader.read_only(job).await

@@ -41,6 +41,7 @@ mod init;
 mod inputs;
 mod kill;
 mod locks;
+mod measure;
 mod mistakes;
 mod moves;
 mod nights;

@@ -5,12 +5,9 @@
 //! (how many rows have another value) has no limit of its own: it is compared with what the last nights
 //! did. Tables of fewer than [`FEW_ROWS`] rows raise no alarm, because every share of theirs jumps.
 
-use super::profile::{ColumnProfile, KEYS, Moved, TableProfile};
 use crate::dataset::{Change, ExpectColumn, Level};
+use crate::measure::{ColumnProfile, FEW_ROWS, KEYS, Moved, TableProfile, TextFigures};
 use crate::units::grouped;
-
-/// Shares of fewer rows say nothing.
-pub const FEW_ROWS: u64 = 200;
 
 /// Rows that a table may have, where its source does not say it: a halved and a doubled one are found.
 const ROWS: (f64, f64) = (0.6, 1.8);
@@ -45,7 +42,9 @@ pub struct Alarm {
 
 /// Fills in how `new` differs from `old` where only the nights before can tell what is usual.
 pub fn note_moves(old: &TableProfile, new: &mut TableProfile) {
-    if old.sample_shift == new.sample_shift && same_sample(old, new) {
+    let same_rows = (&old.method, old.sample_shift, old.server_shift)
+        == (&new.method, new.sample_shift, new.server_shift);
+    if same_rows && same_sample(old, new) {
         let renewed = |name: &str| {
             let sketches = old.sketches.get(name).zip(new.sketches.get(name));
             sketches.and_then(|(old, new)| old.renewed_in(new))
@@ -267,9 +266,7 @@ fn fixed_limits(
         return found;
     }
     if let (Some(a), Some(b)) = (&old.text, &new.text) {
-        let share = |of: fn(&super::profile::TextFigures) -> u64| {
-            (percent(of(a), had), percent(of(b), has))
-        };
+        let share = |of: fn(&TextFigures) -> u64| (percent(of(a), had), percent(of(b), has));
         moved("beyond ASCII", share(|t| t.wide), POINTS, 100.0);
         moved(
             "white space at an end",

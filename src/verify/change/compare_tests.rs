@@ -1,7 +1,7 @@
 //! Figures side by side: what is an alarm, and what is an ordinary night.
 
-use super::super::profile::{NumberFigures, Sketch, TextFigures};
 use super::*;
+use crate::measure::{NumberFigures, Sketch};
 
 fn table(column: ColumnProfile) -> TableProfile {
     TableProfile {
@@ -194,7 +194,7 @@ fn samples_of_other_columns_or_another_share_are_not_compared() {
             data_type: data_type.into(),
             ..ColumnProfile::default()
         }],
-        sketches: [(KEYS.to_owned(), Sketch::from_bits(&"1".repeat(64)))].into(),
+        sketches: [(KEYS.to_owned(), Sketch::of(0..64))].into(),
         ..TableProfile::default()
     };
     let noted = |mut new: TableProfile| {

@@ -2,18 +2,20 @@
 //!
 //! In: a candidate and the nights before. Out: a gate `profile of TABLE` for each table that can be
 //! compared with the last published build, and, for a build that was measured before, `content of TABLE`:
-//! whether each column still holds what it held then.
+//! whether each column still holds what it held then. A table that the load has measured on the way in is not read again;
+//! the server is asked about tables that SQL has written.
 
 use super::compare::{Alarm, alarms, note_moves};
 use super::finished;
 use super::measure::{self, Table};
-use super::profile::{Sketch, TableProfile};
 use super::{columns_of, is_new, level_of, source_of};
 use crate::crashpoint;
 use crate::dataset::{Dataset, Level};
 use crate::gate::Gate;
 use crate::ledger::profiles::ProfileRow;
 use crate::ledger::{Build, Ledger};
+use crate::measure::{METHOD, Sketch, TableProfile};
+use crate::postgres::Session;
 use crate::switch;
 use crate::units::grouped;
 use crate::verify::Candidate;
@@ -23,10 +25,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables that are measured side by side.
 const SESSIONS: usize = 2;
-
-/// Larger tables are measured only where their source file asks for it: each column is hashed, and on
-/// two cores a million rows of ten columns take seconds.
-const MOST_ROWS: f64 = 10_000_000.0;
 
 /// Alarms that a message tells; the rest are counted.
 const SHOWN: usize = 8;
@@ -48,9 +46,18 @@ pub(super) async fn gates(candidate: &Candidate<'_>, earlier: &[Build]) -> Resul
     if !new && known.is_empty() {
         return Ok(gates);
     }
-    let (tables, large) = to_measure(candidate, &known).await?;
-    gates.extend(large);
-    let mut now = measure_all(candidate, tables, before).await?;
+    let tables = to_measure(candidate, &known).await?;
+    let by_load = match new {
+        true => measured_by_load(candidate.session).await?,
+        false => Figures::new(),
+    };
+    let looking = Looking {
+        candidate,
+        known: &known,
+        by_load: &by_load,
+        before,
+    };
+    let mut now = looking.at_all(tables).await?;
     let figures = match new {
         true => {
             crashpoint::reached("measure.before");
@@ -71,7 +78,7 @@ pub(super) async fn gates(candidate: &Candidate<'_>, earlier: &[Build]) -> Resul
             let measured = candidate.ledger.measured(candidate.build.id).await?;
             let major = candidate.session.server_major() as i32;
             if measured.is_some_and(|measured| measured.server_major == major) {
-                let tables = known.iter();
+                let tables = known.iter().filter(|(_, then)| then.method == METHOD);
                 gates.extend(tables.map(|(table, then)| content(table, then, now.get(table))));
             }
             &known
@@ -170,7 +177,8 @@ fn content(table: &str, then: &TableProfile, now: Option<&TableProfile>) -> Gate
             Some(_) => {}
         }
     }
-    if differs.is_empty() && then.digest != now.digest {
+    let digests = |profile: &TableProfile| (profile.digest.clone(), profile.server_digest.clone());
+    if differs.is_empty() && digests(then) != digests(now) {
         differs.push("the values of the columns belong to other rows".to_owned());
     }
     match differs.is_empty() {
@@ -205,73 +213,95 @@ fn unknown_columns(dataset: &Dataset, figures: &Figures) -> Vec<Gate> {
     gates
 }
 
-/// The tables to measure, and a gate that says so of each that is too large. A build that was measured
-/// before is measured again in the same tables.
-async fn to_measure(candidate: &Candidate<'_>, known: &Figures) -> Result<(Vec<Table>, Vec<Gate>)> {
+/// The tables to measure. A build that was measured before is measured again in the same tables.
+async fn to_measure(candidate: &Candidate<'_>, known: &Figures) -> Result<Vec<Table>> {
     let mut tables = measure::tables(candidate.session).await?;
-    let mut large = Vec::new();
     tables.retain(|table| {
         let name = table.full();
-        if level_of(candidate.dataset, &name) == Level::Off {
-            return false;
-        }
-        if !known.is_empty() {
-            return known.contains_key(&name);
-        }
-        let asked = source_of(candidate.dataset, &name).is_some_and(|s| s.expect.profile.is_some());
-        if table.rows <= MOST_ROWS || asked {
-            return true;
-        }
-        let finding = format!(
-            "not measured, about {} rows: `profile` under [expect] of its source file asks for it",
-            grouped(table.rows as u64)
-        );
-        large.push(Gate::new(format!("profile of {name}"), true, finding));
-        false
+        let measured = known.is_empty() || known.contains_key(&name);
+        measured && level_of(candidate.dataset, &name) != Level::Off
     });
-    Ok((tables, large))
+    Ok(tables)
 }
 
-async fn measure_all(
-    candidate: &Candidate<'_>,
-    tables: Vec<Table>,
-    before: &Figures,
-) -> Result<Figures> {
-    let measured = futures_util::stream::iter(tables)
-        .map(|table| measure_one(candidate, table, before))
-        .buffer_unordered(SESSIONS);
-    measured.try_collect().await
+/// What the load has measured and no SQL has changed since, by table.
+async fn measured_by_load(session: &Session) -> Result<Figures> {
+    // The stamp of a build that an older release began has no such columns.
+    let rows = session
+        .query(
+            "select l.table_name, to_jsonb(l) -> 'profile', to_jsonb(l) -> 'sketches'
+             from overnight.loaded l where to_jsonb(l) ->> 'profile' is not null",
+            &[],
+        )
+        .await
+        .context("read what the load has measured")?;
+    let row = |row: &tokio_postgres::Row| {
+        read(ProfileRow {
+            table: row.try_get(0)?,
+            profile: row.try_get(1)?,
+            sketches: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(row).collect()
 }
 
-async fn measure_one(
-    candidate: &Candidate<'_>,
-    table: Table,
-    before: &Figures,
-) -> Result<(String, TableProfile)> {
-    let name = table.full();
-    let shown: BTreeSet<&str> = columns_of(candidate.dataset, &name)
-        .into_iter()
-        .flatten()
-        .filter(|(_, limits)| limits.show)
-        .map(|(column, _)| column.as_str())
-        .collect();
-    let database = candidate.session.database();
-    let session = candidate.server.connect(database, "measure").await?;
-    let shift = before.get(&name).map(|old| old.sample_shift);
-    let began = std::time::Instant::now();
-    let profile = measure::measure(&session, &table, &shown, shift).await?;
-    tracing::debug!("measured {name} in {:.2} s", began.elapsed().as_secs_f64());
-    session.close().await;
-    Ok((name, profile))
+/// Who looks at the tables, and what is known already.
+struct Looking<'l> {
+    candidate: &'l Candidate<'l>,
+    /// What was measured of this build before.
+    known: &'l Figures,
+    /// What the load has measured.
+    by_load: &'l Figures,
+    /// What the build had that this one is compared with.
+    before: &'l Figures,
 }
 
-/// The figures of an earlier build, without its samples if another server made their hashes.
+impl Looking<'_> {
+    async fn at_all(&self, tables: Vec<Table>) -> Result<Figures> {
+        futures_util::stream::iter(tables)
+            .map(|table| self.at(table))
+            .buffer_unordered(SESSIONS)
+            .try_collect()
+            .await
+    }
+
+    async fn at(&self, table: Table) -> Result<(String, TableProfile)> {
+        let name = table.full();
+        let shown: BTreeSet<&str> = columns_of(self.candidate.dataset, &name)
+            .into_iter()
+            .flatten()
+            .filter(|(_, limits)| limits.show)
+            .map(|(column, _)| column.as_str())
+            .collect();
+        let database = self.candidate.session.database();
+        let session = self.candidate.server.connect(database, "measure").await?;
+        let began = std::time::Instant::now();
+        let by_load = self.by_load.get(&name).filter(|profile| {
+            let columns = profile.columns.iter().map(|column| column.name.as_str());
+            columns.eq(table.columns().map(|(name, _)| name))
+        });
+        let mut profile = match (self.known.get(&name), by_load) {
+            (Some(then), _) => measure::measure_again(&session, &table, then).await?,
+            (None, Some(by_load)) => by_load.clone(),
+            (None, None) => measure::measure(&session, &table, self.before.get(&name)).await?,
+        };
+        measure::describe(&session, &table, &shown, &mut profile).await?;
+        let took = began.elapsed().as_secs_f64();
+        tracing::debug!("measured {name} in {took:.2} s");
+        session.close().await;
+        Ok((name, profile))
+    }
+}
+
+/// The figures of an earlier build, without the samples that another release or another server has chosen.
 async fn comparable(candidate: &Candidate<'_>, build: &Build) -> Result<Figures> {
     let mut figures = figures_of(candidate.ledger, build.id).await?;
     let measured = candidate.ledger.measured(build.id).await?;
     let major = candidate.session.server_major() as i32;
-    if measured.is_none_or(|measured| measured.server_major != major) {
-        for profile in figures.values_mut() {
+    let same_server = measured.is_some_and(|measured| measured.server_major == major);
+    for profile in figures.values_mut() {
+        // ANALYZE's hashes of common values come from the server whoever has measured.
+        if profile.method != METHOD || !same_server {
             profile.sketches.clear();
         }
     }
@@ -299,15 +329,10 @@ fn read(row: ProfileRow) -> Result<(String, TableProfile)> {
 }
 
 fn written(table: &str, profile: &TableProfile) -> Result<ProfileRow> {
-    let sketches: BTreeMap<&str, String> = profile
-        .sketches
-        .iter()
-        .map(|(column, sketch)| (column.as_str(), sketch.hex()))
-        .collect();
     Ok(ProfileRow {
         table: table.to_owned(),
         profile: serde_json::to_value(profile).context("write the figures of a table")?,
-        sketches: Some(serde_json::to_value(sketches).context("write the samples of a table")?),
+        sketches: Some(profile.sketches_as_json()),
     })
 }
 

@@ -1,57 +1,44 @@
-//! Measures the tables of a build, in the server, in one pass over each.
+//! Measures the tables of a build that the load could not measure, from rows that the server sends.
 //!
-//! In: a session on a finished, analyzed build. Out: a [`TableProfile`] for each table: exact counts,
-//! digests that do not depend on the order of rows, and what the statistics say. A table of more than
-//! `COLUMNS_AT_ONCE` columns is read once for each so many. Digests rely on the server's own
-//! hash functions: they are compared only on servers of one major version.
+//! In: a session on a finished, analyzed build. Out: a [`TableProfile`] for each table. Of a table of more than
+//! `WHOLE_ROWS` rows the server sends only those whose key's hash ends in enough zero bits: it computes the hash of the
+//! key alone, in parallel, and sends no other row. The digest of all rows is then a sum of the server's own hashes. Such
+//! samples and digests are compared only between servers of one major version.
 
-use super::compare::FEW_ROWS;
-use super::profile::{
-    ColumnProfile, KEYS, NumberFigures, SKETCH_BITS, Sketch, TableProfile, TextFigures,
-};
+use crate::measure::{Collector, FieldKind, FieldShape, RowShape, TableProfile};
 use crate::postgres::{Session, quote_ident};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use futures_util::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
 
-/// Below the server's limit of 1664 expressions in a query, with at most eight of them each.
-const COLUMNS_AT_ONCE: usize = 120;
+/// Tables of up to so many rows are read whole.
+const WHOLE_ROWS: f64 = 200_000.0;
 
-/// At least so many rows are sampled, of tables that have them; at most four times as many.
-const SAMPLE_ROWS: f64 = 192.0;
+/// At least so many rows of larger ones, at most four times as many.
+const SAMPLE_ROWS: f64 = 50_000.0;
 
-/// What only gives shares is counted in about so many rows: looking for capitals costs more than the
-/// digest of a text, and 50,000 rows tell a share within half a point.
-const SHARE_ROWS: f64 = 50_000.0;
+/// Columns that tell the rows of a table without a primary key apart, when a sample is taken.
+const COLUMNS_INSTEAD_OF_KEY: usize = 4;
 
-/// White space as `btrim` takes it.
-const SPACES: &str = r"E' \t\r\n\u00a0'";
+/// Bytes of rows that are gathered before they are measured.
+const GATHERED_BYTES: usize = 256 << 10;
 
-/// UTF-8 that was read as Windows-1252 or Latin-1, and what stands for a byte that was no text.
-const GARBLED: &str = r"E'[ÃÂ][^A-Za-z0-9[:space:].,;:\u002d]|â€|\ufffd'";
-
-/// What is kept in a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Integer,
-    Decimal,
-    Float,
-    Text,
-    Day,
-    Time,
-    Boolean,
-    Uuid,
-    Other,
-}
+/// The signature, flags and extension that open a binary COPY, and the count that ends it.
+const HEADER_BYTES: usize = 19;
+const TRAILER: [u8; 2] = [0xff, 0xff];
 
 #[derive(Debug, Clone)]
 struct Column {
     name: String,
     data_type: String,
-    kind: Kind,
+    kind: FieldKind,
+    /// Its text is measured, because the bytes of its type differ between servers or directions.
+    as_text: bool,
+    /// The server can hash it.
+    has_hash: bool,
     /// From 1 for those of the primary key.
-    key: i32,
+    key: usize,
 }
 
 /// A table that can be measured.
@@ -61,7 +48,7 @@ pub struct Table {
     pub name: String,
     columns: Vec<Column>,
     /// About how many, from the statistics.
-    pub(super) rows: f64,
+    rows: f64,
 }
 
 impl Table {
@@ -91,13 +78,26 @@ impl Table {
         columns.map(|column| (column.name.as_str(), column.data_type.as_str()))
     }
 
-    /// Which sample fits: that of the build before, as long as it is neither far too small nor too large.
-    fn sample_shift(&self, before: Option<u32>) -> u32 {
+    /// Which sample fits, `None` for all rows: that of the previous build, as long as it is neither far too
+    /// small nor too large.
+    fn server_shift(&self, before: Option<&TableProfile>) -> Option<u32> {
         let fits = (self.rows / SAMPLE_ROWS).max(1.0).log2().floor() as u32;
-        match before {
+        let fits = if self.rows <= WHOLE_ROWS { 0 } else { fits };
+        let before = before.map(|before| before.server_shift.unwrap_or(0));
+        let shift = match before {
             Some(before) if before.abs_diff(fits) <= 1 => before,
             _ => fits,
-        }
+        };
+        (shift > 0).then_some(shift)
+    }
+
+    fn shape(&self) -> Vec<FieldShape> {
+        let field = |column: &Column| FieldShape {
+            name: column.name.clone(),
+            kind: column.kind,
+            key: column.key,
+        };
+        self.columns.iter().map(field).collect()
     }
 }
 
@@ -110,21 +110,25 @@ pub async fn tables(session: &Session) -> Result<Vec<Table>> {
     let mut tables: Vec<Table> = Vec::new();
     for row in rows {
         let (schema, name): (String, String) = (row.get(0), row.get(1));
+        let kept: &str = row.get(4);
+        let key: i32 = row.get(5);
         let column = Column {
             name: row.get(2),
             data_type: row.get(3),
-            kind: match row.get(4) {
-                "integer" => Kind::Integer,
-                "decimal" => Kind::Decimal,
-                "float" => Kind::Float,
-                "text" => Kind::Text,
-                "day" => Kind::Day,
-                "time" => Kind::Time,
-                "boolean" => Kind::Boolean,
-                "uuid" => Kind::Uuid,
-                _ => Kind::Other,
+            kind: match kept {
+                "integer" => FieldKind::Integer,
+                "decimal" => FieldKind::Decimal,
+                "scaled" => FieldKind::ScaledDecimal,
+                "float" => FieldKind::Float,
+                "text" => FieldKind::Text,
+                "padded" => FieldKind::PaddedText,
+                "day" => FieldKind::Day,
+                "time" => FieldKind::Time,
+                _ => FieldKind::Other,
             },
-            key: row.get(5),
+            as_text: kept == "other",
+            has_hash: row.get(7),
+            key: usize::try_from(key).unwrap_or_default(),
         };
         match tables.last_mut() {
             Some(last) if last.schema == schema && last.name == name => last.columns.push(column),
@@ -139,274 +143,207 @@ pub async fn tables(session: &Session) -> Result<Vec<Table>> {
     Ok(tables)
 }
 
-/// Measures one table. `shown` are the columns whose smallest and largest value may be kept;
-/// `before` is the sample of the build that this one is compared with.
+/// Measures one table; `before` is what the build that this one is compared with had.
+///
+/// # Errors
+/// The server refuses, or sends something other than rows.
 pub async fn measure(
     session: &Session,
     table: &Table,
-    shown: &BTreeSet<&str>,
-    before: Option<u32>,
+    before: Option<&TableProfile>,
 ) -> Result<TableProfile> {
-    let shift = table.sample_shift(before);
-    let mut profile = TableProfile {
-        sample_shift: shift,
-        key: table
-            .key()
-            .iter()
-            .map(|column| (*column).to_owned())
-            .collect(),
-        ..TableProfile::default()
-    };
-    for (part, columns) in table.columns.chunks(COLUMNS_AT_ONCE).enumerate() {
-        let row = session
-            .query_one(&question(table, columns, shown, shift), &[])
-            .await
-            .with_context(|| format!("measure `{}`", table.full()))?;
-        let mut cells = Cells { row: &row, at: 0 };
-        profile.rows = cells.next::<i64>()? as u64;
-        let digest = cells.next::<Option<String>>()?.unwrap_or_default();
-        match part {
-            0 => profile.digest = digest,
-            _ => profile.digest += &format!(" {digest}"),
-        }
-        let keys = cells.next::<Option<String>>()?;
-        if let Some(bits) = keys.filter(|_| part == 0) {
-            profile
-                .sketches
-                .insert(KEYS.into(), Sketch::from_bits(&bits));
-        }
-        for column in columns {
-            let shown = shown.contains(column.name.as_str());
-            let rows = profile.rows;
-            let (figures, sketch) = read_column(&mut cells, column, shown, rows, table)?;
-            profile.columns.push(figures);
-            if let Some(sketch) = sketch {
-                profile.sketches.insert(column.name.clone(), sketch);
-            }
-        }
-    }
-    add_statistics(session, table, &mut profile).await?;
-    Ok(profile)
+    let shift = table.server_shift(before);
+    read(session, table, shift, before.map(|b| b.sample_shift)).await
 }
 
-/// Takes the answers in the order of the questions.
-struct Cells<'r> {
-    row: &'r Row,
-    at: usize,
-}
-
-impl<'r> Cells<'r> {
-    fn next<T: FromSql<'r>>(&mut self) -> Result<T> {
-        self.at += 1;
-        Ok(self.row.try_get(self.at - 1)?)
-    }
-
-    fn count(&mut self) -> Result<u64> {
-        Ok(self.next::<Option<i64>>()?.unwrap_or_default() as u64)
-    }
-}
-
-fn read_column(
-    cells: &mut Cells<'_>,
-    column: &Column,
-    shown: bool,
-    rows: u64,
+/// Measures a table as it was measured `then`: all of its rows, or the same sample.
+///
+/// # Errors
+/// As [`measure`].
+pub async fn measure_again(
+    session: &Session,
     table: &Table,
-) -> Result<(ColumnProfile, Option<Sketch>)> {
-    let mut figures = ColumnProfile {
-        name: column.name.clone(),
-        data_type: column.data_type.clone(),
-        nulls: rows.saturating_sub(cells.count()?),
-        digest: cells.next::<Option<String>>()?.unwrap_or_default(),
-        ..ColumnProfile::default()
+    then: &TableProfile,
+) -> Result<TableProfile> {
+    read(session, table, then.server_shift, Some(then.sample_shift)).await
+}
+
+async fn read(
+    session: &Session,
+    table: &Table,
+    server_shift: Option<u32>,
+    sample_shift: Option<u32>,
+) -> Result<TableProfile> {
+    let measured = async {
+        let sample = copy_out(session, table, server_shift).await?;
+        let mut profile = sample.profile(sample_shift);
+        if server_shift.is_some() {
+            let row = session.query_one(&count_and_hash(table), &[]).await?;
+            let rows: i64 = row.try_get(0)?;
+            scale(&mut profile, rows as u64);
+            profile.server_shift = server_shift;
+            profile.server_digest = row.try_get(1)?;
+        }
+        Ok::<_, anyhow::Error>(profile)
     };
-    figures.looked_at = cells.count()?;
-    let many = figures.looked_at >= FEW_ROWS;
-    let mut sketch = None;
-    if has_sketch(table, column) {
-        let bits = cells.next::<Option<String>>()?;
-        sketch = bits.map(|bits| Sketch::from_bits(&bits));
+    measured
+        .await
+        .with_context(|| format!("measure `{}`", table.full()))
+}
+
+/// Turns the counts of a sample into those of the table.
+fn scale(profile: &mut TableProfile, rows: u64) {
+    let share = |part: u64| match profile.rows {
+        0 => 0,
+        all => (u128::from(part) * u128::from(rows) / u128::from(all)) as u64,
+    };
+    let nulls: Vec<u64> = profile.columns.iter().map(|c| share(c.nulls)).collect();
+    for (column, nulls) in profile.columns.iter_mut().zip(nulls) {
+        column.nulls = nulls;
     }
-    match column.kind {
-        Kind::Text => {
-            figures.text = Some(TextFigures {
-                bytes: cells.count()?,
-                longest: cells.count()?,
-                wide: cells.count()?,
-                garbled: cells.count()?,
-                padded: cells.count()?,
-                upper: cells.count()?,
-            });
+    profile.rows = rows;
+}
+
+/// Reads rows through binary COPY.
+async fn copy_out(
+    session: &Session,
+    table: &Table,
+    server_shift: Option<u32>,
+) -> Result<Collector> {
+    let shape = RowShape::new(table.shape());
+    let mut collector = Collector::new(&shape);
+    let stream = session.copy_out(&question(table, server_shift)).await?;
+    let mut stream = std::pin::pin!(stream);
+    let mut gathered: Vec<u8> = Vec::with_capacity(GATHERED_BYTES * 2);
+    let mut opened = false;
+    while let Some(bytes) = stream.try_next().await? {
+        gathered.extend_from_slice(&bytes);
+        if !opened && gathered.len() >= HEADER_BYTES {
+            gathered.drain(..HEADER_BYTES);
+            opened = true;
         }
-        Kind::Integer | Kind::Decimal | Kind::Float => {
-            figures.number = Some(NumberFigures {
-                negative: cells.count()?,
-                zero: cells.count()?,
-                broken: cells.count()?,
-                magnitude: average(cells.next()?, many),
-            });
+        if opened && gathered.len() >= GATHERED_BYTES {
+            // A message has whole rows.
+            collector.add_rows(&gathered);
+            gathered.clear();
         }
-        Kind::Day | Kind::Time => figures.day = average(cells.next()?, many),
-        Kind::Boolean | Kind::Uuid | Kind::Other => {}
     }
-    if shown && has_order(column.kind) {
-        figures.least = cells.next()?;
-        figures.most = cells.next()?;
+    match gathered.strip_suffix(&TRAILER) {
+        Some(rows) if opened => collector.add_rows(rows),
+        _ => bail!("the rows ended early"),
     }
-    Ok((figures, sketch))
+    Ok(collector)
 }
 
-/// JSON has no infinities, and the average of a few values would tell them.
-fn average(number: Option<f64>, many: bool) -> Option<f64> {
-    number.filter(|number| many && number.is_finite())
-}
-
-/// Whether it has a smallest and a largest value that say something.
-fn has_order(kind: Kind) -> bool {
-    !matches!(kind, Kind::Boolean | Kind::Uuid | Kind::Other)
-}
-
-/// Columns beside a primary key: whether a key still has its value.
-fn has_sketch(table: &Table, column: &Column) -> bool {
-    column.key == 0 && table.columns.iter().any(|column| column.key > 0)
-}
-
-/// The hash of a value, NULL for NULL.
-fn hash(column: &Column) -> String {
-    let name = format!("t.{}", quote_ident(&column.name));
-    match column.kind {
-        Kind::Integer => format!("hashint8extended({name}::bigint, 0)"),
-        Kind::Decimal => format!("hash_numeric_extended({name}::numeric, 0)"),
-        Kind::Float => format!("hashfloat8extended({name}::float8, 0)"),
-        Kind::Boolean => format!("hashint8extended({name}::int::bigint, 0)"),
-        Kind::Uuid => format!("uuid_hash_extended({name}, 0)"),
-        // Several times as fast as by its text. Neither infinity can be subtracted from.
-        Kind::Day => format!(
-            "hashint8extended(case when isfinite({name}) then {name} - date '2000-01-01' when {name} > date '2000-01-01' then 2147483647 when {name} is not null then -2147483648 end::bigint, 0)"
-        ),
-        Kind::Time => format!("timestamp_hash_extended({name}::timestamp, 0)"),
-        _ => format!("hashtextextended({name}::text collate \"C\", 0)"),
-    }
-}
-
-/// One hash of several hashes.
-fn chain(hashes: &[String]) -> String {
-    hashes.iter().fold("0::bigint".to_owned(), |chain, hash| {
-        format!("hashint8extended(coalesce({hash}, 0), {chain})")
-    })
-}
-
-/// Sets one bit for each sampled row.
-fn sketch(value: &str, mask: u64) -> String {
-    format!(
-        "(bit_or(set_bit(repeat('0', {SKETCH_BITS})::bit({SKETCH_BITS}), ({value} & {})::int, 1)) filter (where x.key & {mask} = 0))::text",
-        SKETCH_BITS - 1
-    )
-}
-
-/// One query over the table: inside, each value is hashed once; around it, the hashes are put together.
-fn question(table: &Table, columns: &[Column], shown: &BTreeSet<&str>, shift: u32) -> String {
-    let mask = (1u64 << shift.min(62)) - 1;
-    let shares = (1u64 << ((table.rows / SHARE_ROWS).max(1.0).log2().floor() as u32).min(62)) - 1;
-    let keys: Vec<&Column> = table.columns.iter().filter(|c| c.key > 0).collect();
-    let mut inner = Vec::new();
-    for (at, column) in columns.iter().enumerate() {
+/// Which rows, as the server sends them.
+fn question(table: &Table, server_shift: Option<u32>) -> String {
+    let column = |column: &Column| {
         let name = format!("t.{}", quote_ident(&column.name));
-        let value = match column.kind {
-            Kind::Text => format!("({name}::text collate \"C\")"),
-            Kind::Decimal => format!("{name}::numeric"),
-            _ => name,
-        };
-        inner.push(format!("{value} as c{at}"));
-        inner.push(format!("{} as h{at}", hash(column)));
-    }
-    let own: Vec<String> = (0..columns.len()).map(|at| format!("y.h{at}")).collect();
-    let key_hashes: Vec<String> = (0..keys.len()).map(|at| format!("y.k{at}")).collect();
-    for (at, column) in keys.iter().enumerate() {
-        inner.push(format!("{} as k{at}", hash(column)));
-    }
-    // Also where the columns are asked in parts, each row is told apart by its key.
-    let row = chain(&[key_hashes.as_slice(), own.as_slice()].concat());
-    let key = match keys.is_empty() {
-        true => row.clone(),
-        false => chain(&key_hashes),
+        match column.as_text {
+            true => format!("{name}::text collate \"C\""),
+            false => name,
+        }
     };
-    let mut outer = vec![
-        "count(*)".to_owned(),
-        "sum(x.whole)::text".to_owned(),
-        // The low bits have chosen the sample; these are others.
-        sketch("(x.key >> 48)", mask),
-    ];
-    for (at, column) in columns.iter().enumerate() {
-        let c = format!("x.c{at}");
-        outer.push(format!("count({c})"));
-        outer.push(format!("sum(x.h{at})::text"));
-        outer.push(format!("count({c}) filter (where x.looked)"));
-        if has_sketch(table, column) {
-            let pair = format!("hashint8extended(coalesce(x.h{at}, 0), x.key)");
-            outer.push(sketch(&pair, mask));
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let sample = match server_shift {
+        None => String::new(),
+        Some(shift) => {
+            let mask = (1_u64 << shift.min(62)) - 1;
+            format!(" where {} & {mask} = 0", key_hash(table))
         }
-        outer.extend(figures(column.kind, &c));
-        if shown.contains(column.name.as_str()) && has_order(column.kind) {
-            outer.push(format!("min({c})::text"));
-            outer.push(format!("max({c})::text"));
-        }
-    }
+    };
     format!(
-        "select {} from (
-             select z.*, z.key & {shares} = 0 as looked from (
-                 select y.*, {key} as key, {row} as whole from (select {} from {} t offset 0) y offset 0) z) x",
-        outer.join(", "),
-        inner.join(", "),
+        "copy (select {} from {} t{sample}) to stdout (format binary)",
+        columns.join(", "),
         table.ident()
     )
 }
 
-/// What is counted of a column of some kind, in the rows that are looked at.
-fn figures(kind: Kind, c: &str) -> Vec<String> {
-    let count = |condition: String| format!("count(*) filter (where x.looked and {condition})");
-    // Neither an infinity nor what a double cannot hold may end the night.
-    let magnitude = |number: &str| {
-        format!(
-            "avg(log(least(greatest(abs({number}), 1e-300), 1e300)::float8)) filter (where x.looked and {c} <> 0 and {c}::text <> 'NaN')"
-        )
-    };
-    match kind {
-        Kind::Text => vec![
-            format!("sum(octet_length({c})) filter (where x.looked)"),
-            format!("(max(char_length({c})) filter (where x.looked))::bigint"),
-            count(format!("octet_length({c}) <> char_length({c})")),
-            count(format!(
-                "case when octet_length({c}) <> char_length({c}) then {c} ~ {GARBLED} end"
-            )),
-            count(format!("btrim({c}, {SPACES}) <> {c}")),
-            count(format!("upper({c}) = {c} and lower({c}) <> {c}")),
-        ],
-        Kind::Integer => vec![
-            count(format!("{c} < 0")),
-            count(format!("{c} = 0")),
-            "0::bigint".into(),
-            format!("avg(log(abs({c}::float8))) filter (where x.looked and {c} <> 0)"),
-        ],
-        Kind::Decimal => vec![
-            count(format!("{c} < 0")),
-            count(format!("{c} = 0")),
-            count(format!("{c} <> trunc({c})")),
-            magnitude(c),
-        ],
-        Kind::Float => vec![
-            count(format!("{c} < 0")),
-            count(format!("{c} = 0")),
-            count(format!("{c} <> trunc({c})")),
-            magnitude(&format!("{c}::float8")),
-        ],
-        Kind::Day | Kind::Time => vec![format!(
-            "(avg(extract(epoch from {c})) filter (where x.looked and isfinite({c})))::float8 / 86400"
-        )],
-        Kind::Boolean | Kind::Uuid | Kind::Other => Vec::new(),
-    }
+/// Rows, and the sum of the server's hashes of them: one scan, which the server runs in parallel.
+fn count_and_hash(table: &Table) -> String {
+    let columns: Vec<String> = (table.columns.iter())
+        .map(|column| {
+            let name = format!("t.{}", quote_ident(&column.name));
+            match column.has_hash {
+                true => name,
+                false => format!("{name}::text collate \"C\""),
+            }
+        })
+        .collect();
+    format!(
+        "select count(*), sum(hash_record_extended(row({}), 0))::text from {} t",
+        columns.join(", "),
+        table.ident()
+    )
 }
 
+/// The server's hash of a row's key.
+fn key_hash(table: &Table) -> String {
+    let mut key: Vec<&Column> = table.columns.iter().filter(|c| c.key > 0).collect();
+    key.sort_by_key(|column| column.key);
+    if key.is_empty() {
+        key = table.columns.iter().take(COLUMNS_INSTEAD_OF_KEY).collect();
+    }
+    key.into_iter()
+        .fold("0::bigint".to_owned(), |chain, column| {
+            let name = format!("t.{}", quote_ident(&column.name));
+            let hash = match column.kind {
+                FieldKind::Integer => format!("hashint8extended({name}::bigint, {chain})"),
+                FieldKind::Decimal | FieldKind::ScaledDecimal => {
+                    format!("hash_numeric_extended({name}::numeric, {chain})")
+                }
+                _ => format!("hashtextextended({name}::text collate \"C\", {chain})"),
+            };
+            format!("coalesce({hash}, {chain})")
+        })
+}
+
+/// Adds what only the server knows of the columns: types, what ANALYZE found, and of the columns in
+/// `shown` the smallest and the largest value.
+///
+/// # Errors
+/// The server refuses.
+pub async fn describe(
+    session: &Session,
+    table: &Table,
+    shown: &BTreeSet<&str>,
+    profile: &mut TableProfile,
+) -> Result<()> {
+    for (figures, column) in profile.columns.iter_mut().zip(&table.columns) {
+        figures.data_type.clone_from(&column.data_type);
+    }
+    let asked: Vec<usize> = (table.columns.iter().enumerate())
+        .filter(|(_, column)| shown.contains(column.name.as_str()) && column.kind.has_order())
+        .map(|(at, _)| at)
+        .collect();
+    if !asked.is_empty() {
+        let ends: Vec<String> = (asked.iter())
+            .filter_map(|at| table.columns.get(*at))
+            .map(|column| {
+                let name = quote_ident(&column.name);
+                let value = match column.kind {
+                    FieldKind::Text | FieldKind::PaddedText => {
+                        format!("{name}::text collate \"C\"")
+                    }
+                    _ => name,
+                };
+                format!("min({value})::text, max({value})::text")
+            })
+            .collect();
+        let question = format!("select {} from {}", ends.join(", "), table.ident());
+        let row = session
+            .query_one(&question, &[])
+            .await
+            .with_context(|| format!("ask for the ends of `{}`", table.full()))?;
+        for (place, at) in asked.iter().enumerate() {
+            if let Some(column) = profile.columns.get_mut(*at) {
+                column.least = row.try_get(place * 2)?;
+                column.most = row.try_get(place * 2 + 1)?;
+            }
+        }
+    }
+    add_statistics(session, table, profile).await
+}
 /// Adds what ANALYZE found out.
 async fn add_statistics(
     session: &Session,

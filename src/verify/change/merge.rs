@@ -22,6 +22,8 @@ pub struct Difference {
     pub counts: KeyChange,
     /// Compared by this key; empty where whole rows were compared.
     pub key: Vec<String>,
+    /// No row was read: the digests that were recorded of both tables are equal.
+    pub by_digest: bool,
     /// Columns that only one of them has, which were not compared.
     pub only_in_one: Vec<String>,
     #[serde(skip_serializing_if = "Samples::is_empty")]

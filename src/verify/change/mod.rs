@@ -12,18 +12,17 @@ mod groups;
 mod keys;
 pub mod measure;
 pub mod merge;
-mod profile;
 mod rows;
 
-pub use compare::{Alarm, FEW_ROWS};
+pub use compare::Alarm;
 pub use figures::{Figures, alarms_between, figures_of};
 pub use finished::GATE as CATALOG;
-pub use profile::{ColumnProfile, TableProfile};
 
 use super::Candidate;
 use crate::dataset::{Dataset, ExpectColumn, Level, Source};
 use crate::gate::Gate;
 use crate::ledger::{Build, Ledger, State};
+use crate::measure::METHOD;
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -63,6 +62,19 @@ pub async fn published_before(ledger: &Ledger, build: &Build) -> Result<Vec<Buil
     });
     builds.truncate(NIGHTS);
     Ok(builds)
+}
+
+/// The sample of each table of the build that `build` will be compared with.
+pub async fn sample_shifts(ledger: &Ledger, build: &Build) -> Result<BTreeMap<String, u32>> {
+    let earlier = published_before(ledger, build).await?;
+    let Some(measure) = earlier.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let figures = figures_of(ledger, measure.id).await?.into_iter();
+    let comparable = figures.filter(|(_, profile)| profile.method == METHOD);
+    Ok(comparable
+        .map(|(table, profile)| (table, profile.sample_shift))
+        .collect())
 }
 
 /// What the source file of a table says of it; nothing for a table that derive files fill.

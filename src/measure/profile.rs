@@ -13,8 +13,19 @@ use std::collections::BTreeMap;
 #[serde(default)]
 pub struct TableProfile {
     pub rows: u64,
-    /// Over all rows, in whatever order they lie.
+    /// Over the rows that were measured, in whatever order they are stored.
     pub digest: String,
+    /// How digests and samples were made: only those of one method are compared. Empty in profiles of
+    /// releases that hashed in the server.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    /// `None`: every row was measured. Else only rows were whose key's hash in the server ends in so many zero
+    /// bits, and `digest` and the figures of the columns are of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_shift: Option<u32>,
+    /// Of such a table: the sum of the server's hashes of all rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_digest: Option<String>,
     /// Columns of the primary key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
@@ -29,8 +40,40 @@ pub struct TableProfile {
     pub sketches: BTreeMap<String, Sketch>,
 }
 
+/// How this release measures.
+pub const METHOD: &str = "xxh3";
+
 /// The name of the sketch of keys.
 pub const KEYS: &str = "*";
+
+impl TableProfile {
+    /// The sketches by column, as hexadecimal digits.
+    pub fn sketches_as_json(&self) -> serde_json::Value {
+        let sketches = self.sketches.iter();
+        sketches
+            .map(|(column, sketch)| (column.clone(), sketch.hex().into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+impl TableProfile {
+    /// Whether both tables hold the same rows, as far as their digests say: `None` if these do not tell.
+    pub fn same_rows(&self, other: &TableProfile) -> Option<bool> {
+        let whole = |table: &TableProfile| !table.method.is_empty() && table.server_shift.is_none();
+        let columns = |table: &TableProfile| -> Vec<(String, String)> {
+            let columns = table.columns.iter();
+            columns
+                .map(|c| (c.name.clone(), c.data_type.clone()))
+                .collect()
+        };
+        let comparable = whole(self)
+            && whole(other)
+            && self.method == other.method
+            && columns(self) == columns(other);
+        comparable.then(|| self.rows == other.rows && self.digest == other.digest)
+    }
+}
 
 /// One column.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -124,10 +167,11 @@ pub const SKETCH_BITS: usize = 2048;
 const FEW_BITS: u32 = 40;
 
 impl Sketch {
-    /// From `0` and `1`.
-    pub fn from_bits(bits: &str) -> Sketch {
-        let mut bytes = vec![0u8; bits.len().div_ceil(8)];
-        for (place, _) in bits.bytes().enumerate().filter(|(_, bit)| *bit == b'1') {
+    /// Sets one bit for each hash, which its low bits choose.
+    pub fn of(hashes: impl Iterator<Item = u64>) -> Sketch {
+        let mut bytes = vec![0u8; SKETCH_BITS / 8];
+        for hash in hashes {
+            let place = hash as usize % SKETCH_BITS;
             if let Some(byte) = bytes.get_mut(place / 8) {
                 *byte |= 1 << (place % 8);
             }
@@ -174,13 +218,7 @@ mod tests {
     use super::*;
 
     fn sketch(values: impl Iterator<Item = u64>) -> Sketch {
-        let mut bits = vec!['0'; SKETCH_BITS];
-        for value in values {
-            let mixed = (value + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let hash = (mixed ^ (mixed >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33;
-            bits[hash as usize % SKETCH_BITS] = '1';
-        }
-        Sketch::from_bits(&bits.iter().collect::<String>())
+        Sketch::of(values.map(super::super::digest::mix))
     }
 
     #[test]
