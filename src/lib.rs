@@ -47,6 +47,7 @@ pub mod verify;
 pub mod cpu;
 pub mod crashpoint;
 pub mod deadline;
+pub mod editor_files;
 pub mod embedded;
 pub mod gate;
 pub mod nameless;

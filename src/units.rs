@@ -20,7 +20,7 @@ fn number_and_unit(text: &str) -> Result<(f64, &str)> {
     }
 }
 
-/// A length of time such as `90s`, `10m`, `36h`, `7d`.
+/// A length of time such as `90s`, `10m`, `1h 30m`, `36h`, `7d`, `2w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub struct Span(pub Duration);
 
@@ -28,16 +28,31 @@ impl FromStr for Span {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (number, unit) = number_and_unit(text)?;
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            "d" => 86400.0,
-            _ => bail!("`{text}` is not a duration: write a number and ms, s, m, h or d"),
-        };
-        Duration::try_from_secs_f64(number * seconds)
+        let mut seconds = 0.0;
+        let mut rest = text.trim();
+        loop {
+            let (number, after) = number_and_unit(rest)?;
+            let end = after
+                .find(|c: char| !c.is_ascii_alphabetic())
+                .unwrap_or(after.len());
+            let unit = match &after[..end] {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" | "min" => 60.0,
+                "h" => 3600.0,
+                "d" => 86400.0,
+                "w" => 7.0 * 86400.0,
+                _ => bail!(
+                    "`{text}` is not a duration: write a number and ms, s, m, h, d or w, as in 90s or 1h 30m"
+                ),
+            };
+            seconds += number * unit;
+            rest = after[end..].trim();
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Duration::try_from_secs_f64(seconds)
             .map(Span)
             .map_err(|_| anyhow::anyhow!("`{text}` is too long a duration"))
     }
@@ -60,7 +75,11 @@ impl FromStr for Bytes {
             "MiB" => 1 << 20,
             "GB" => 1_000_000_000,
             "GiB" => 1 << 30,
-            _ => bail!("`{text}` is not a size: write a number and B, KiB, MiB, GiB, kB, MB or GB"),
+            "TB" => 1_000_000_000_000,
+            "TiB" => 1 << 40,
+            _ => bail!(
+                "`{text}` is not a size: write a number and B, KiB, MiB, GiB, TiB, kB, MB, GB or TB"
+            ),
         };
         Ok(Bytes((number * factor as f64) as u64))
     }
@@ -73,7 +92,10 @@ impl fmt::Display for Bytes {
             0..1024 => write!(f, "{} B", self.0),
             1024..1_048_576 => write!(f, "{:.1} KiB", bytes / 1024.0),
             1_048_576..1_073_741_824 => write!(f, "{:.1} MiB", bytes / 1_048_576.0),
-            _ => write!(f, "{:.2} GiB", bytes / 1_073_741_824.0),
+            1_073_741_824..1_099_511_627_776 => {
+                write!(f, "{:.2} GiB", bytes / 1_073_741_824.0)
+            }
+            _ => write!(f, "{:.2} TiB", bytes / 1_099_511_627_776.0),
         }
     }
 }
@@ -121,8 +143,8 @@ macro_rules! deserialize_from_text {
     )*};
 }
 deserialize_from_text!(
-    Span: r"^[0-9.]+ *(ms|s|m|min|h|d)$",
-    Bytes: r"^[0-9.]+ *(B|kB|KB|KiB|MB|MiB|GB|GiB)?$",
+    Span: r"^([0-9.]+ *(ms|s|m|min|h|d|w) *)+$",
+    Bytes: r"^[0-9.]+ *(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)?$",
     Percent: r"^[0-9.]+ *%$",
 );
 
@@ -150,9 +172,20 @@ mod tests {
             Duration::from_secs(129_600)
         );
         assert_eq!("1.5m".parse::<Span>().unwrap().0, Duration::from_secs(90));
+        assert_eq!(
+            "1h 30m".parse::<Span>().unwrap().0,
+            Duration::from_secs(5400)
+        );
+        assert_eq!(
+            "2w".parse::<Span>().unwrap().0,
+            Duration::from_secs(14 * 86_400)
+        );
+        assert_eq!("2TiB".parse::<Bytes>().unwrap().0, 2 << 40);
+        assert_eq!("1TB".parse::<Bytes>().unwrap().0, 1_000_000_000_000);
+        assert_eq!(Bytes(3 << 40).to_string(), "3.00 TiB");
         assert_eq!("64MiB".parse::<Bytes>().unwrap().0, 64 << 20);
         assert_eq!("0.1%".parse::<Percent>().unwrap().0, 0.1);
-        for wrong in ["", "h", "10", "10 weeks", "-3s"] {
+        for wrong in ["", "h", "10", "10 weeks", "-3s", "1h 30", "1h m"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
         }
         assert!("20".parse::<Percent>().is_err());

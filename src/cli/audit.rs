@@ -66,6 +66,10 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
             if lines.next().is_some() {
                 shown += " …";
             }
+            // The build has its own column.
+            if event.build.as_deref() == Some(shown.trim_matches('`')) {
+                shown.clear();
+            }
             vec![
                 event.at.chars().take(19).chain(['Z']).collect(),
                 event.dataset.clone(),

@@ -32,6 +32,11 @@ fn page(report: &Report) -> String {
         }
     };
     add(
+        "GATES",
+        &["", "at", "gate", "finding", "why, and by whom"],
+        rows(report, "findings", finding),
+    );
+    add(
         "INPUTS",
         &["source", "object", "bytes", "records", "rows", "rejects"],
         rows(report, "inputs", |input| {
@@ -71,11 +76,6 @@ fn page(report: &Report) -> String {
                 number(&stage["rows_done"]),
             ]
         }),
-    );
-    add(
-        "GATES",
-        &["", "at", "gate", "finding", "why, and by whom"],
-        rows(report, "findings", finding),
     );
     add(
         "KEYS",

@@ -32,6 +32,7 @@ pub use format::{Format, Unpacking};
 pub use release::{Approval, External};
 pub use source::{Source, fold};
 
+use crate::editor_files::is_left_by_editor;
 use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -233,7 +234,7 @@ fn files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     {
         let path = entry?.path();
         let name = file_name(&path);
-        if name.starts_with('.') || name == "README.md" {
+        if is_left_by_editor(&path) || name == "README.md" {
             continue;
         }
         if path.extension().is_some_and(|ending| ending == "csv") {

@@ -123,6 +123,11 @@ pub async fn plan(
     progress.finish();
     let connections = run.capacity.connections(place.config.load.connections);
     let all_bytes = manifest.bytes();
+    // An archive that several sources read is one object.
+    let inputs = manifest.inputs.iter().flat_map(|input| &input.objects);
+    let objects: std::collections::BTreeMap<&str, u64> = inputs
+        .map(|object| (object.key.as_str(), object.size))
+        .collect();
     let (disk_bytes, seconds) = estimate(&ledger, live.as_ref(), manifest.bytes()).await?;
     Ok(Plan {
         dataset: dataset.name.clone(),
@@ -131,8 +136,8 @@ pub async fn plan(
             None => false,
         },
         live: live.map(|live| live.name),
-        objects: manifest.objects(),
-        bytes: manifest.bytes(),
+        objects: objects.len(),
+        bytes: objects.values().sum(),
         unused: manifest.unused.clone(),
         tables: prepared
             .jobs

@@ -6,6 +6,7 @@
 use super::header::{self, CheckHeader, GoldenHeader};
 use super::numbered::{self, NumberedFile};
 use super::run::is_query;
+use crate::editor_files::is_left_by_editor;
 use crate::postgres::sql::leading_word;
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
@@ -110,7 +111,7 @@ fn refuse_strays(folder: &Path) -> Result<()> {
         let known = match name.as_str() {
             "schema" | "derive" | "checks" | "golden" => entry.path().is_dir(),
             "README.md" => true,
-            name => name.starts_with('.'),
+            _ => is_left_by_editor(&entry.path()),
         };
         if !known {
             bail!(Problem::usage(format!(

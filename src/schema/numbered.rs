@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::editor_files::is_left_by_editor;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ring::digest::{SHA256, digest};
 
@@ -53,7 +54,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<NumberedFile>> {
     for entry in fs::read_dir(folder).with_context(reading)? {
         let path = entry.with_context(reading)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') || name == "README.md" {
+        if is_left_by_editor(&path) || name == "README.md" {
             continue;
         }
         file_number(&name).with_context(|| format!("read `{}`", path.display()))?;

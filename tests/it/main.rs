@@ -14,6 +14,7 @@ mod bench;
 mod brake;
 mod canary;
 mod change;
+mod check;
 mod check_files;
 mod checks;
 mod compat;

@@ -71,6 +71,8 @@ const MOST_PATHS: usize = 10_000;
 
 /// Attributes of one element, at most: each is compared with those before it.
 const MOST_ATTRIBUTES: usize = 2000;
+/// The namespace of `nil`.
+const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 type Decoded<R> = Limited<BufReader<Transcoder<Chain<Cursor<Vec<u8>>, R>>>>;
 
@@ -89,6 +91,8 @@ pub struct Document<R: Read> {
     root: Option<String>,
     /// Open elements of the row under way; empty outside.
     open: Vec<Frame>,
+    /// Prefixes of the namespace whose `nil` says that an element has no value.
+    instance: Vec<String>,
     spare: Vec<Frame>,
     row_start: u64,
     values: Vec<Value>,
@@ -168,6 +172,7 @@ pub fn rows<R: Read>(
         found: false,
         root: None,
         open: Vec::new(),
+        instance: vec!["xsi".to_owned()],
         spare: Vec::new(),
         row_start: 0,
         rows,
@@ -255,6 +260,7 @@ impl<R: Read> Document<R> {
             return Err(unreadable(began, "elements nested more than 256 deep"));
         }
         self.depth += 1;
+        self.declare(element, began)?;
         let node = if let Some(parent) = self.open.last_mut() {
             parent.has_children = true;
             let parent = parent.node;
@@ -286,6 +292,32 @@ impl<R: Read> Document<R> {
         Ok(())
     }
 
+    /// Learns under which prefixes an element declares the namespace of instances: .NET calls it `i`.
+    fn declare(&mut self, element: &BytesStart<'_>, began: u64) -> io::Result<()> {
+        let raw: &[u8] = element.attributes_raw().as_ref();
+        if memchr::memmem::find(raw, b"xmlns:").is_none() {
+            return Ok(());
+        }
+        for attribute in element.attributes() {
+            let broken = |_| unreadable(began, "an attribute that cannot be read");
+            let attribute = attribute.map_err(broken)?;
+            let key: &str = attribute.key.as_ref();
+            let Some(prefix) = key.strip_prefix("xmlns:") else {
+                continue;
+            };
+            let is_instance = attribute.value.as_ref() == INSTANCE;
+            let known = self.instance.iter().position(|one| one == prefix);
+            match (is_instance, known) {
+                (true, None) => self.instance.push(prefix.to_owned()),
+                (false, Some(at)) => {
+                    self.instance.remove(at);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn attributes(
         &mut self,
         element: &BytesStart<'_>,
@@ -307,7 +339,10 @@ impl<R: Read> Document<R> {
             }
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
             let value = value.map_err(|_| broken())?;
-            if let Some(name) = key.strip_prefix("xsi:") {
+            let of_instance = key
+                .split_once(':')
+                .filter(|(prefix, _)| self.instance.iter().any(|one| one == prefix));
+            if let Some((_, name)) = of_instance {
                 // About the document, not of it.
                 frame.nil |= name == "nil" && matches!(&*value, "true" | "1");
                 continue;

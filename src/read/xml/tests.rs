@@ -140,6 +140,25 @@ fn nil_is_null_and_space_is_kept_where_it_is_text() {
 }
 
 #[test]
+fn nil_is_known_by_its_namespace_and_not_by_its_prefix() {
+    let instance = "http://www.w3.org/2001/XMLSchema-instance";
+    assert_rows(
+        &format!("<r xmlns:i='{instance}'><i><a i:nil='true'/><b>x</b></i></r>"),
+        &options("/r/i", &["a", "b"]),
+        &["∅|x"],
+    );
+    assert_rows(
+        &format!("<r><i><a xmlns:p3='{instance}' p3:nil='1'/><b>x</b></i></r>"),
+        &options("/r/i", &["a", "b"]),
+        &["∅|x"],
+    );
+    // The usual prefix of another namespace: an attribute like any other.
+    let document = b"<r xmlns:xsi='urn:other'><i><a xsi:nil='true'/><b>x</b></i></r>";
+    let error = read(document, &options("/r/i", &["b"])).unwrap_err();
+    assert!(error.contains("@nil"), "{error}");
+}
+
+#[test]
 fn text_that_nobody_wants_is_an_error_unless_it_is_ignored() {
     let document = b"<r><i><a>1</a><x><y>2</y><z k='3'/></x></i></r>";
     let mut wanted = options("/r/i", &["a"]);
