@@ -102,7 +102,7 @@ impl Capacity {
     async fn here() -> Capacity {
         Capacity {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_bytes: embedded::memory_bytes().await,
+            memory_bytes: embedded::memory_bytes(),
             origin: "this machine's".into(),
             sessions_left: usize::MAX,
         }

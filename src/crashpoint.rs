@@ -7,6 +7,7 @@
 //! machine is paused, and continues from there on SIGCONT.
 //! Always compiled in, so that what is tested is what runs; unarmed, a point costs one comparison.
 
+use rustix::process::Signal;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -108,11 +109,12 @@ fn armed() -> Option<&'static Armed> {
 pub fn reached(name: &str) {
     let Some(armed) = armed() else { return };
     if armed.name == name && armed.seen.fetch_add(1, Ordering::SeqCst) + 1 == armed.nth {
-        let own = std::process::id().to_string();
-        let signal = if armed.stop { "-STOP" } else { "-KILL" };
-        let sent = std::process::Command::new("kill")
-            .args([signal, &own])
-            .status();
+        let signal = if armed.stop {
+            Signal::STOP
+        } else {
+            Signal::KILL
+        };
+        let sent = rustix::process::kill_process(rustix::process::getpid(), signal);
         if armed.stop {
             return;
         }

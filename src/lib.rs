@@ -54,6 +54,7 @@ pub mod nameless;
 pub mod nearest;
 pub mod outside;
 pub mod postgres;
+pub mod printable;
 pub mod problem;
 pub mod progress;
 pub mod room;

@@ -43,13 +43,22 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
                 build
                     .seconds
                     .map_or_else(String::new, |seconds| format!("{seconds:.1}")),
-                build.failure.clone().unwrap_or_default(),
+                one_line(build.failure.as_deref().unwrap_or_default()),
             ]
         })
         .collect();
-    output::line(&output::table(
-        &["build", "state", "verified", "rows", "seconds", "failure"],
-        &rows,
-    ))?;
+    let heads = ["build", "state", "verified", "rows", "seconds", "failure"];
+    let table = output::table(&heads, &rows);
+    // `report` has the whole reason; a file or another program gets it here too.
+    output::line(&output::cut_to_terminal(&table))?;
     Ok(0)
+}
+
+/// The lines of a reason, one after the other: a build takes one line of the table.
+fn one_line(reason: &str) -> String {
+    let lines = reason
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }

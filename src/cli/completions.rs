@@ -75,6 +75,6 @@ pub fn settings(mut program: Command) -> Result<u8> {
 
 fn print(text: Vec<u8>) -> Result<u8> {
     let text = String::from_utf8(text).context("write text")?;
-    output::line(text.trim_end())?;
+    output::raw(text.trim_end());
     Ok(0)
 }

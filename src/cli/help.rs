@@ -18,12 +18,17 @@ pub fn shortened(program: Command) -> Command {
     })
 }
 
-/// Parses the command line; ends the process after a usage error or a help text.
-pub fn parse(program: Command, arguments: impl IntoIterator<Item = OsString>) -> ArgMatches {
-    match program.try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => with_plain_usage(error).exit(),
-    }
+/// Parses the command line.
+///
+/// # Errors
+/// A usage error, or the text of `--help` or `--version`, to be printed.
+pub fn parse(
+    program: Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<ArgMatches, Error> {
+    program
+        .try_get_matches_from(arguments)
+        .map_err(with_plain_usage)
 }
 
 /// A usage line names the command and what it lacks, not the settings that variables have set.

@@ -1,10 +1,16 @@
 //! Messages on stderr, with the time in UTC; below a progress bar they do not tear it.
+//!
+//! A message that cannot be written is lost, without a word and without harm. Fields and messages
+//! lose their control characters, and a line within a message is indented: a name that somebody chose
+//! can neither paint nor look like a message of its own.
 
-use super::screen;
+use super::{output, screen};
+use crate::printable;
 use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::time::FormatTime;
 
 /// Starts logging. `-q` shows warnings, `-v` details of overnight, `-vv` of everything.
@@ -23,8 +29,20 @@ pub fn start(verbose: u8, quiet: bool, color: bool) {
         .with_target(verbose > 1)
         .with_ansi(color)
         .with_timer(Seconds)
+        .log_internal_errors(false)
         .with_writer(Stderr)
         .compact()
+        .fmt_fields(
+            debug_fn(|writer, field, value| {
+                let text = format!("{value:?}").replace('\n', "\n  ");
+                let text = printable::lines(&text);
+                match field.name() {
+                    "message" => write!(writer, "{text}"),
+                    name => write!(writer, "{name}={text}"),
+                }
+            })
+            .delimited(" "),
+        )
         .init();
 }
 
@@ -53,11 +71,11 @@ impl<'a> MakeWriter<'a> for Stderr {
 
 impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        screen::suspended(|| io::stderr().write_all(line))?;
+        screen::suspended(|| output::write_message(line));
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }

@@ -32,6 +32,7 @@ mod screen;
 mod server;
 mod status;
 mod subset;
+mod terminal;
 mod url;
 mod verify;
 
@@ -204,26 +205,46 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Parses, runs, prints the error if there is one, and gives the exit status.
+/// Runs the command line and gives the exit status. Data that was not written makes it 3.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         let place = info
             .location()
             .map_or_else(String::new, ToString::to_string);
-        output::error(
-            &format!("a fault of overnight at {place}; please report it"),
-            None,
-        );
+        output::last_words(&format!(
+            "error: a fault of overnight at {place}; please report it\n"
+        ));
     }));
-    let matches = help::parse(program(), std::env::args_os());
+    let code = outcome();
+    let Some(error) = output::lost() else {
+        return ExitCode::from(code);
+    };
+    output::error(&format!("write to standard output: {error}"), None);
+    match code {
+        0 | 1 => ExitCode::from(Status::Dependency as u8),
+        code => ExitCode::from(code),
+    }
+}
+
+/// Runs the command, prints its error if there is one, and gives the exit status.
+fn outcome() -> u8 {
+    let matches = match help::parse(program(), std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(told) => {
+            if let (Err(error), false) = (told.print(), told.use_stderr()) {
+                output::lose(error);
+            }
+            return u8::try_from(told.exit_code()).unwrap_or(Status::Usage as u8);
+        }
+    };
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| start(&matches)));
     match outcome {
-        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             output::error(&explain_chain(&error), hint_of(&error));
-            ExitCode::from(status_of(&error) as u8)
+            status_of(&error) as u8
         }
-        Err(_) => ExitCode::from(101),
+        Err(_) => 101,
     }
 }
 

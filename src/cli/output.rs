@@ -1,10 +1,16 @@
 //! The printer: data on stdout, messages on stderr, and how things look.
+//!
+//! No write ends the work that it reports. Messages that cannot be written are lost: the reader of
+//! stderr has gone away, or its disk is full. Data that cannot be written is an error of the command,
+//! status 3, but only once its work is done; a reader of stdout that has gone away (`| head`) wanted no
+//! more of it. Text is printed without control characters, since names in it are chosen by others.
 
-use super::screen;
-use crate::problem::Problem;
+use super::{screen, terminal};
+use crate::printable;
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// Version of everything that `--json` prints.
 pub const JSON_FORMAT: u32 = 1;
@@ -23,22 +29,62 @@ pub fn json<T: Serialize>(data: &T) -> Result<()> {
         data,
     })
     .context("write JSON")?;
-    line(&text)
+    raw(&text);
+    Ok(())
 }
 
-/// Prints a line of data. A reader that has gone away (`| head`) is not an error worth a page.
+/// Prints lines of data. A failure is kept for [`lost`].
 pub fn line(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context(Problem::dependency("write to standard output"))
-        }
-        _ => Ok(()),
+    raw(&printable::lines(text));
+    Ok(())
+}
+
+/// Prints a document that is no text for people, as it is. A failure is kept for [`lost`].
+pub fn raw(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    if let Err(error) = written {
+        lose(error);
     }
 }
 
-/// Prints a message.
+/// The first failure to write data, other than that its reader has gone away.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Keeps a failure to write to stdout.
+pub fn lose(error: io::Error) {
+    if error.kind() != ErrorKind::BrokenPipe {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Why data of this command was not written, if it was not.
+pub fn lost() -> Option<&'static io::Error> {
+    LOST.get()
+}
+
+/// Prints a message. One that cannot be written is lost.
 pub fn message(text: &str) {
-    screen::suspended(|| eprintln!("{text}"));
+    let text = format!("{}\n", printable::lines(text));
+    screen::suspended(|| write_message(text.as_bytes()));
+}
+
+/// Writes to stderr, above the progress bars if the caller has suspended them.
+pub fn write_message(bytes: &[u8]) {
+    let _ = io::stderr().lock().write_all(bytes);
+}
+
+/// Prints a message from a panic hook: it takes no lock, because its thread may hold any, and cannot
+/// panic itself.
+pub fn last_words(text: &str) {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(rustix::stdio::stderr(), rest) {
+            Ok(written @ 1..) => rest = rest.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
 /// Prints an error and what can be done.
@@ -98,6 +144,29 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Lines no longer than the terminal at stdout is wide; as they are where it is a file or a pipe.
+pub fn cut_to_terminal(text: &str) -> String {
+    match terminal::width(io::stdout()) {
+        Some(width) => cut(text, width),
+        None => text.to_owned(),
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    let cut_line = |line: &str| match line.chars().count() > width {
+        true => line
+            .chars()
+            .take(width.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+        false => line.to_owned(),
+    };
+    text.lines()
+        .map(cut_line)
+        .collect::<Vec<String>>()
+        .join("\n")
+}
+
 /// `93784` seconds as `1 d 2 h`.
 pub fn age(seconds: i64) -> String {
     match seconds {
@@ -123,5 +192,6 @@ mod tests {
             "stage      s\nload    1.25\nverify  10.5"
         );
         assert_eq!(age(93_784), "1 d 2 h");
+        assert_eq!(cut("abcdef\nabc", 4), "abc…\nabc");
     }
 }

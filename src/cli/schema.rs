@@ -39,6 +39,6 @@ pub fn exec(args: &Args) -> Result<u8> {
         true => reference::markdown(&schema),
         false => serde_json::to_string_pretty(&schema).context("write JSON")?,
     };
-    output::line(text.trim_end())?;
+    output::raw(text.trim_end());
     Ok(0)
 }

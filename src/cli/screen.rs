@@ -1,9 +1,10 @@
 //! What a run looks like while it is under way: bars on a terminal, else a line every 30 s.
 
 use super::output;
+use super::terminal::{self, Terminal};
 use crate::progress::{Progress, Snapshot, TableProgress};
 use crate::units::{Bytes, grouped};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,10 +12,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const REDRAW: Duration = Duration::from_millis(100);
+/// Rates are shown from here on, in seconds.
+const RATE_FROM_S: f64 = 1.0;
 
 fn bars() -> &'static MultiProgress {
     static BARS: OnceLock<MultiProgress> = OnceLock::new();
-    BARS.get_or_init(MultiProgress::new)
+    BARS.get_or_init(|| {
+        MultiProgress::with_draw_target(match output::stderr_is_terminal() {
+            true => ProgressDrawTarget::term_like_with_hz(Box::<Terminal>::default(), 20),
+            false => ProgressDrawTarget::hidden(),
+        })
+    })
 }
 
 /// Runs something that writes to stderr with the bars out of the way.
@@ -60,15 +68,15 @@ impl Drop for Watch {
 
 fn draw(progress: &Progress, stop: &AtomicBool) {
     let overall = bars().add(ProgressBar::new_spinner());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
         overall.set_style(style);
     }
-    let mut tables: HashMap<String, ProgressBar> = HashMap::new();
+    let mut tables: HashMap<String, (ProgressBar, Instant)> = HashMap::new();
     while !stop.load(Ordering::Relaxed) {
         if let Some(now) = progress.snapshot() {
             overall.set_message(overall_text(&now));
             overall.tick();
-            tables.retain(|name, bar| {
+            tables.retain(|name, (bar, _)| {
                 let stays = now
                     .tables
                     .iter()
@@ -83,19 +91,16 @@ fn draw(progress: &Progress, stop: &AtomicBool) {
                 .iter()
                 .filter(|table| begun(table) && !table.done.load(Ordering::Relaxed))
             {
-                let bar = tables
+                let (bar, began) = tables
                     .entry(table.table.clone())
-                    .or_insert_with(|| table_bar(table));
+                    .or_insert_with(|| (table_bar(table), Instant::now()));
                 bar.set_position(table.bytes.load(Ordering::Relaxed));
-                bar.set_message(format!(
-                    "{} rows",
-                    grouped(table.rows.load(Ordering::Relaxed))
-                ));
+                bar.set_message(table_text(table, began.elapsed()));
             }
         }
         std::thread::park_timeout(REDRAW);
     }
-    for bar in tables.values() {
+    for (bar, _) in tables.values() {
         bar.finish_and_clear();
     }
     overall.finish_and_clear();
@@ -107,12 +112,28 @@ fn begun(table: &TableProgress) -> bool {
 
 fn table_bar(table: &TableProgress) -> ProgressBar {
     let bar = bars().add(ProgressBar::new(table.bytes_total));
-    let template = "  {prefix:26} [{bar:24}] {percent:>3}% {binary_bytes_per_sec:>12} {msg}";
+    // `!` cuts a longer name; `wide_msg` is cut to what is left of the line.
+    let template = match terminal::size().0 {
+        ..100 => "  {prefix:20!} [{bar:12}] {percent:>3}% {wide_msg}",
+        _ => "  {prefix:26!} [{bar:24}] {percent:>3}% {wide_msg}",
+    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_prefix(table.table.clone());
     bar
+}
+
+/// `246,862 rows, 4.02 MiB/s`. A rate over less than a second is noise.
+fn table_text(table: &TableProgress, elapsed: Duration) -> String {
+    let rows = grouped(table.rows.load(Ordering::Relaxed));
+    match elapsed.as_secs_f64() {
+        ..RATE_FROM_S => format!("{rows} rows"),
+        seconds => {
+            let rate = table.bytes.load(Ordering::Relaxed) as f64 / seconds;
+            format!("{rows} rows, {}/s", Bytes(rate as u64))
+        }
+    }
 }
 
 fn say(progress: &Progress, stop: &AtomicBool, every: Duration) {
@@ -139,18 +160,14 @@ fn overall_text(now: &Snapshot) -> String {
     let rows = sum(|table| table.rows.load(Ordering::Relaxed));
     let bytes = sum(|table| table.bytes.load(Ordering::Relaxed));
     let total = sum(|table| table.bytes_total);
-    let left = match bytes {
-        0 => String::new(),
-        bytes => format!(
-            ", about {:.0} s left",
-            seconds * (total.saturating_sub(bytes)) as f64 / bytes as f64
-        ),
-    };
+    let loaded = format!("{head}, {} rows", grouped(rows));
+    let share = format!("{}% of {}", bytes * 100 / total.max(1), Bytes(total));
+    if bytes == 0 || seconds < RATE_FROM_S {
+        return format!("{loaded}, {share}");
+    }
     format!(
-        "{head}, {} rows, {} rows/s, {}% of {}{left}",
-        grouped(rows),
-        grouped((rows as f64 / seconds.max(0.001)) as u64),
-        bytes * 100 / total.max(1),
-        Bytes(total)
+        "{loaded}, {} rows/s, {share}, about {:.0} s left",
+        grouped((rows as f64 / seconds) as u64),
+        seconds * (total.saturating_sub(bytes)) as f64 / bytes as f64
     )
 }

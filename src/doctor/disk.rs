@@ -33,12 +33,21 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         &settings.folders,
     )
     .await?;
-    let mut spaces = disk::look(&folders).await;
+    let disk::Disks {
+        mut spaces,
+        failures,
+    } = disk::look(&folders).await;
+    for failure in &failures {
+        notes.problem(
+            failure,
+            "let this user enter the folder, or declare another one in `folders` of [brake]",
+        );
+    }
     if let Some(size) = settings.server_disk {
         let log = log::log(visit.session).await?;
         spaces.push(disk::reckoned(visit.session, size, log.bytes).await?);
     }
-    if spaces.is_empty() {
+    if spaces.is_empty() && failures.is_empty() {
         notes.warn(
             format!(
                 "no role can see the disk of this server; the next build needs about {}",

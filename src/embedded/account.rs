@@ -31,11 +31,8 @@ pub(super) struct Account {
 impl Account {
     /// Chooses the account: ourselves, unless we are root; then the owner of the data, the user
     /// behind sudo, `postgres`, or `nobody`.
-    pub(super) async fn choose(
-        owner_of_data: Option<u32>,
-        sudo_uid: Option<u32>,
-    ) -> Result<Account> {
-        let ourselves = effective_uid().await?;
+    pub(super) fn choose(owner_of_data: Option<u32>, sudo_uid: Option<u32>) -> Result<Account> {
+        let ourselves = effective_uid();
         if ourselves != 0 {
             if let Some(owner) = owner_of_data.filter(|owner| *owner != ourselves) {
                 bail!(
@@ -209,22 +206,13 @@ pub(super) fn said(output: &Output) -> String {
 }
 
 /// Whether this process is root.
-pub(super) async fn is_root() -> Result<bool> {
-    Ok(effective_uid().await? == 0)
+pub(super) fn is_root() -> bool {
+    effective_uid() == 0
 }
 
-/// The user this process acts as. The standard library does not tell, `id` does everywhere.
-async fn effective_uid() -> Result<u32> {
-    let output = Command::new("id")
-        .arg("-u")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("run `id -u`")?;
-    String::from_utf8_lossy(&output.stdout)
-        .trim()
-        .parse()
-        .context("read the output of `id -u`")
+/// The user this process acts as.
+fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// The first entry that fits: uid, gid, name.
@@ -245,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn programs_of_the_account_have_no_group_but_its_own() {
-        let account = Account::choose(None, None).await.unwrap();
+        let account = Account::choose(None, None).unwrap();
         let output = account
             .command("/bin/sh")
             .args(["-c", "id -u; id -G; pwd; env"])
@@ -265,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_private_folder_is_ours_and_closed() {
-        let account = Account::choose(None, None).await.unwrap();
+        let account = Account::choose(None, None).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");
         account.private_folder(&path).unwrap();

@@ -212,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_wrapper_on_the_path_does_not_win() {
-        let account = Account::choose(None, None).await.unwrap();
+        let account = Account::choose(None, None).unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for program in ["initdb", "postgres", "pg_ctl"] {

@@ -228,7 +228,7 @@ pub async fn stop(home: &Path, options: &Options) -> Result<bool> {
     let Some(embedded) = running(&Cluster::all(&home)?).await? else {
         return Ok(false);
     };
-    let account = Account::choose(Some(embedded.cluster.owner()?), sudo_uid).await?;
+    let account = Account::choose(Some(embedded.cluster.owner()?), sudo_uid)?;
     let programs = embedded
         .programs()
         .context("stop the private server: its programs are not known")?;
@@ -261,7 +261,7 @@ async fn sudo_uid(options: &Options) -> Result<Option<u32>> {
     let Some(uid) = options.sudo_uid.filter(|uid| *uid != 0) else {
         return Ok(None);
     };
-    Ok(account::is_root().await?.then_some(uid))
+    Ok(account::is_root().then_some(uid))
 }
 
 async fn running(clusters: &[Cluster]) -> Result<Option<Embedded>> {
@@ -313,7 +313,7 @@ async fn ready(home: &Path, options: &Options) -> Result<Embedded> {
 
 async fn start(home: &Path, clusters: &[Cluster], options: &Options) -> Result<Embedded> {
     let owner = clusters.first().map(Cluster::owner).transpose()?;
-    let account = Account::choose(owner, options.sudo_uid).await?;
+    let account = Account::choose(owner, options.sudo_uid)?;
     account.check_can_enter(home).await?;
     let found = Binaries::find(
         options.bin_dir.as_deref(),

@@ -9,13 +9,14 @@
 
 use super::account::{Account, said};
 use anyhow::{Context, Result, bail};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::Stdio,
     time::{Duration, Instant},
 };
-use tokio::{process::Command, time};
+use tokio::time;
 
 /// A running server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +53,14 @@ impl Postmaster {
                 pid_is_of_another: false,
             });
         };
-        Ok(match owner_of(pid, data).await {
+        let port = line(3).parse().unwrap_or(super::PORT);
+        let socket_folder = PathBuf::from(line(4));
+        let socket = socket_folder.join(format!(".s.PGSQL.{port}"));
+        Ok(match owner_of(pid, data, &socket) {
             Process::Ours => Found::Running(Postmaster {
                 pid,
-                port: line(3).parse().unwrap_or(super::PORT),
-                socket_folder: line(4).into(),
+                port,
+                socket_folder,
             }),
             Process::Another => Found::Stale {
                 pid_is_of_another: true,
@@ -205,7 +209,7 @@ enum Process {
     Gone,
 }
 
-async fn owner_of(pid: u32, data: &Path) -> Process {
+fn owner_of(pid: u32, data: &Path, socket: &Path) -> Process {
     let process = PathBuf::from(format!("/proc/{pid}"));
     if Path::new("/proc/self").exists() {
         return match fs::read_link(process.join("cwd")) {
@@ -217,22 +221,15 @@ async fn owner_of(pid: u32, data: &Path) -> Process {
             _ => Process::Another,
         };
     }
-    // Elsewhere the command line is the best witness: pg_ctl always names the data folder.
-    let listing = Command::new("ps")
-        .args(["-p", &pid.to_string(), "-o", "command="])
-        .stdin(Stdio::null())
-        .output()
-        .await;
-    match listing {
-        Ok(output) if output.status.success() => {
-            let command = String::from_utf8_lossy(&output.stdout).into_owned();
-            if command.contains(&data.display().to_string()) {
-                Process::Ours
-            } else {
-                Process::Another
-            }
-        }
-        _ => Process::Gone,
+    // Elsewhere the socket is the best evidence: its folder belongs to this server alone.
+    let lives = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
+    match (lives, socket.exists()) {
+        (true, true) => Process::Ours,
+        (true, false) => Process::Another,
+        (false, _) => Process::Gone,
     }
 }
 

@@ -6,11 +6,14 @@
 //! The data is kept, so `fsync` stays on. The log holds no statement and no error of a session:
 //! their messages would repeat values.
 
-use std::{fs, path::Path, process::Stdio};
-use tokio::process::Command;
+use anyhow::{Context, Result};
+use std::{fs, path::Path, time::Duration};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+
+/// How long a file system may take to tell its size.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the settings depend on.
 #[derive(Debug, Clone)]
@@ -27,14 +30,14 @@ impl Machine {
     pub(super) async fn look(data: &Path) -> Machine {
         let shared = Path::new("/dev/shm");
         Machine {
-            memory_bytes: memory_bytes().await,
+            memory_bytes: memory_bytes(),
             cores: std::thread::available_parallelism()
                 .map_or(1, |cores| cores.get())
                 .try_into()
                 .unwrap_or(1),
             free_disk_bytes: disk_space(data).await.map_or(4 * GIB, |(_, free)| free),
             shared_memory_bytes: if shared.exists() {
-                disk_space(shared).await.map(|(size, _)| size)
+                disk_space(shared).await.ok().map(|(size, _)| size)
             } else {
                 None
             },
@@ -102,7 +105,7 @@ fn quote_folder(folder: &Path) -> String {
 }
 
 /// The memory of this machine, or the limit of the container.
-pub async fn memory_bytes() -> u64 {
+pub fn memory_bytes() -> u64 {
     let limits = [
         "/sys/fs/cgroup/memory.max",
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -121,39 +124,30 @@ pub async fn memory_bytes() -> u64 {
                     .ok()
             })
             .map(|kilobytes| kilobytes * 1024),
-        Err(_) => output("sysctl", &["-n", "hw.memsize"])
-            .await
-            .and_then(|text| text.trim().parse().ok()),
+        // A system without it gets the settings of a small machine; ALTER SYSTEM raises them.
+        Err(_) => None,
     };
     installed.unwrap_or(GIB).min(limit.unwrap_or(u64::MAX))
 }
 
-/// Size and free space of the file system below `path`, in bytes, as POSIX `df` tells them.
-pub async fn disk_space(path: &Path) -> Option<(u64, u64)> {
-    let text = output("df", &["-P", "-k", path.to_str()?]).await?;
-    let fields: Vec<_> = text.lines().nth(1)?.split_whitespace().collect();
-    let kilobytes = |index: usize| {
-        fields
-            .get(index)?
-            .parse::<u64>()
-            .ok()
-            .map(|kilobytes| kilobytes * 1024)
-    };
-    Some((kilobytes(1)?, kilobytes(3)?))
-}
-
-async fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
+/// Size of the file system below `path`, and what is free on it for users other than root, in bytes.
+///
+/// # Errors
+/// The path does not exist or may not be entered, or the file system does not answer within
+/// [`ANSWER`], as that of a network share whose server is gone.
+pub async fn disk_space(path: &Path) -> Result<(u64, u64)> {
+    let what = || format!("measure the disk of `{}`", path.display());
+    let path = path.to_owned();
+    let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&path));
+    let found = tokio::time::timeout(ANSWER, asked)
         .await
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        .with_context(what)?
+        .with_context(what)?
+        .with_context(what)?;
+    Ok((
+        found.f_blocks.saturating_mul(found.f_frsize),
+        found.f_bavail.saturating_mul(found.f_frsize),
+    ))
 }
 
 #[cfg(test)]
@@ -208,6 +202,6 @@ mod tests {
             machine.memory_bytes > 100 * MIB && machine.cores > 0,
             "{machine:?}"
         );
-        assert!(disk_space(Path::new("/")).await.is_some());
+        assert!(disk_space(Path::new("/")).await.is_ok());
     }
 }

@@ -219,8 +219,8 @@ fn maintenance(server: &Server) -> &str {
 
 /// Name of this machine, for the record.
 pub fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
 }
 
 async fn create_database(server: &Server, database: &str) -> Result<()> {

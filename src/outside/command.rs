@@ -7,6 +7,7 @@
 
 use super::{Answer, Said};
 use crate::secret::Secret;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +51,11 @@ pub async fn run(
         Ok(child) => child,
         Err(error) => return Answer::no(format!("`{program}` cannot be started: {error}")),
     };
-    let mut group = Group(child.id());
+    let mut group = Group(
+        child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
+    );
     let began = Instant::now();
     let feed = child.stdin.take().map(|mut stdin| {
         let document = document.to_owned();
@@ -101,18 +106,16 @@ async fn wait(
         Ok(Ok(status)) => Ok(status),
         Ok(Err(error)) => Err(format!("waiting for it failed: {error}")),
         Err(_) => {
-            group.signal("TERM").await;
+            group.signal(Signal::TERM);
             if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-                group.signal("KILL").await;
-                // Where there is no `kill` program, at least the command itself is ended.
-                let _ = child.start_kill();
+                group.signal(Signal::KILL);
                 let _ = child.wait().await;
             }
             let limit = timeout.as_secs_f64();
             Err(format!("not done within {limit:.1} s and ended"))
         }
     };
-    group.signal("KILL").await;
+    group.signal(Signal::KILL);
     group.0 = None;
     ended
 }
@@ -127,32 +130,21 @@ fn how(status: ExitStatus) -> String {
 }
 
 /// The process group of a command, while it may have members.
-struct Group(Option<u32>);
+struct Group(Option<Pid>);
 
 impl Group {
-    async fn signal(&self, name: &str) {
+    fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // A group without members is an error of `kill`, and what was wanted.
-            let _ = Command::new("kill")
-                .args([format!("-{name}"), "--".into(), format!("-{group}")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .await;
+            // A group without members is an error of the call, and what was wanted.
+            let _ = kill_process_group(group, signal);
         }
     }
 }
 
 impl Drop for Group {
-    /// The work was stopped: nobody waits for the command any more.
+    /// The work was stopped: the answer is not awaited any more.
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = std::process::Command::new("kill")
-                .args(["-KILL".into(), "--".into(), format!("-{group}")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-        }
+        self.signal(Signal::KILL);
     }
 }
 

@@ -23,7 +23,6 @@ use std::{
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -301,12 +300,8 @@ fn default_socket_folder(port: u16) -> PathBuf {
 
 /// The effective user of the operating system, libpq's default role.
 fn system_user(env: Environment) -> Result<String> {
-    let id = Command::new("id")
-        .arg("-un")
-        .output()
+    whoami::username()
         .ok()
-        .filter(|output| output.status.success());
-    id.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .filter(|name| !name.is_empty())
         .or_else(|| env("USER"))
         .context("no `user` is configured, and this process runs as a user without a name")

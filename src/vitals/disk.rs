@@ -9,7 +9,7 @@ use crate::embedded::disk_space;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tokio_postgres::Client;
 
 /// A disk, and what is free on it, in bytes.
@@ -59,28 +59,33 @@ pub async fn folders(
     Ok(folders)
 }
 
+/// The disks below some folders.
+#[derive(Debug, Default)]
+pub struct Disks {
+    pub spaces: Vec<Space>,
+    /// Why a folder could not be looked at, one text each.
+    pub failures: Vec<String>,
+}
+
 /// What is free below each folder, each file system once.
-pub async fn look(folders: &[PathBuf]) -> Vec<Space> {
+pub async fn look(folders: &[PathBuf]) -> Disks {
     let mut devices = BTreeSet::new();
-    let mut spaces = Vec::new();
+    let mut found = Disks::default();
     for folder in folders {
-        // A folder that cannot be looked at may still be one that `df` can.
         let device = std::fs::metadata(folder).map(|about| about.dev());
         if device.is_ok_and(|device| !devices.insert(device)) {
             continue;
         }
-        spaces.extend(space(folder).await);
+        match disk_space(folder).await {
+            Ok((size_bytes, free_bytes)) => found.spaces.push(Space {
+                place: format!("the disk of `{}`", folder.display()),
+                size_bytes,
+                free_bytes,
+            }),
+            Err(error) => found.failures.push(format!("{error:#}")),
+        }
     }
-    spaces
-}
-
-async fn space(folder: &Path) -> Option<Space> {
-    let (size_bytes, free_bytes) = disk_space(folder).await?;
-    Some(Space {
-        place: format!("the disk of `{}`", folder.display()),
-        size_bytes,
-        free_bytes,
-    })
+    found
 }
 
 /// What is left of a disk whose size was declared: without the databases that this role may measure
@@ -128,9 +133,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_system_is_listed_once() {
-        let root = Path::new("/").to_owned();
+        let root = PathBuf::from("/");
         let found = look(&[root.clone(), root.clone(), root]).await;
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].size_bytes >= found[0].free_bytes);
+        let [space] = found.spaces.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert!(space.size_bytes >= space.free_bytes && space.free_bytes > 0);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_looked_at_is_named() {
+        let found = look(&["/no/such/folder".into()]).await;
+        assert!(found.spaces.is_empty(), "{found:?}");
+        assert_eq!(
+            found.failures,
+            ["measure the disk of `/no/such/folder`: No such file or directory (os error 2)"]
+        );
     }
 }

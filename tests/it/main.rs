@@ -47,6 +47,7 @@ mod mistakes;
 mod moves;
 mod nights;
 mod operators;
+mod output;
 mod own_gates;
 mod pointer;
 mod pooler;

@@ -28,6 +28,7 @@ use crate::vitals::{disk, sessions};
 use anyhow::{Result, bail};
 use live::Latencies;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub struct Brake {
     latencies: Latencies,
     /// Why the run was given up: said before its sessions are ended, whose errors come first.
     stopped: Mutex<Option<Problem>>,
+    /// Whether a disk that cannot be looked at was reported.
+    warned: AtomicBool,
 }
 
 impl Brake {
@@ -144,13 +147,21 @@ impl Run<'_> {
         }
     }
 
-    /// Holds the load or lets it go on; returns when to look again.
+    /// Holds the load or lets it go on; returns when to look again. The first failure to look is
+    /// a warning, later ones are for debugging.
     async fn look_at_disk(&self, folders: &[PathBuf]) -> Result<Duration, Problem> {
         let settings = &self.place.config.watching;
         let is_held = self.brake.throttle.is_held_by(Cause::Disk);
         let mut soon = settings.every;
         let mut little = None;
-        for space in disk::look(folders).await {
+        let disks = disk::look(folders).await;
+        for failure in disks.failures {
+            match self.brake.warned.swap(true, Ordering::Relaxed) {
+                false => tracing::warn!("a disk is not watched: {failure}"),
+                true => tracing::debug!("{failure}"),
+            }
+        }
+        for space in disks.spaces {
             let (mark, min) = disk::marks(space.size_bytes, settings.free, settings.free_min);
             match judge(&space, mark, min, is_held) {
                 Free::Enough => {}
