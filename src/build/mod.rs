@@ -187,6 +187,12 @@ async fn create_database(
     ledger.record_server_version(build).await?;
     crashpoint::reached("build.after_revoke");
     let session = server.connect(&build.name, "stamp").await?;
+    if switch::on("build.public") {
+        session
+            .batch_execute("revoke create on schema public from public")
+            .await
+            .with_context(|| format!("close schema public of `{}`", build.name))?;
+    }
     write_stamp(&session, build).await?;
     crashpoint::reached("build.after_stamp");
     Ok(())

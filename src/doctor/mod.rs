@@ -7,6 +7,7 @@ mod clock;
 mod disk;
 mod inputs;
 mod leftovers;
+mod public;
 mod replicas;
 mod rights;
 mod settings;
@@ -129,6 +130,7 @@ pub async fn examine(visit: &Visit<'_>) -> Result<Vec<Finding>> {
     }
     let mut all = Vec::new();
     take(&mut all, "rights", rights::look(visit, &known).await);
+    take(&mut all, "schemas", public::look(visit, &known).await);
     take(&mut all, "settings", settings::look(visit, &known).await);
     take(&mut all, "disk", disk::look(visit, &known).await);
     take(&mut all, "log", disk::look_at_log(visit, &known).await);

@@ -8,9 +8,6 @@ use crate::postgres::LOOK;
 use crate::switch;
 use anyhow::{Context, Result};
 
-/// The first version that keeps a collation version for each database.
-const DATABASES_SINCE: u32 = 15;
-
 pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
     let mut notes = Notes::new("versions");
     let now = visit.session.server_version().to_owned();
@@ -29,25 +26,23 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
                 format!("`overnight run {typed} --force` builds it anew on this version"),
             );
         }
-        if visit.session.server_major() >= DATABASES_SINCE {
-            let row = visit
-                .session
-                .query_opt(
-                    "select datcollversion::text, pg_database_collation_actual_version(oid)::text from pg_database
-                     where oid = $1 and datcollversion is distinct from pg_database_collation_actual_version(oid)",
-                    &[&live.database_oid],
-                )
-                .await
-                .context("ask for the collation version of the database")?;
-            if let Some(row) = row {
-                changed(
-                    &mut notes,
-                    dataset,
-                    "its default collation",
-                    row.get(0),
-                    row.get(1),
-                );
-            }
+        let row = visit
+            .session
+            .query_opt(
+                "select datcollversion::text, pg_database_collation_actual_version(oid)::text from pg_database
+                 where oid = $1 and datcollversion is distinct from pg_database_collation_actual_version(oid)",
+                &[&live.database_oid],
+            )
+            .await
+            .context("ask for the collation version of the database")?;
+        if let Some(row) = row {
+            changed(
+                &mut notes,
+                dataset,
+                "its default collation",
+                row.get(0),
+                row.get(1),
+            );
         }
         let session = visit
             .server

@@ -7,6 +7,7 @@
 //! Debian keeps these programs off the search path, so the usual places are looked at as well.
 
 use super::account::{Account, said};
+use crate::postgres::OLDEST_MAJOR;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     ffi::OsStr,
@@ -24,7 +25,6 @@ pub(super) struct Binaries {
 }
 
 /// The oldest server the rest of overnight works with.
-const OLDEST_MAJOR: u32 = 13;
 
 impl Binaries {
     /// All usable folders, the preferred one first; never empty.

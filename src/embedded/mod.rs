@@ -335,10 +335,7 @@ async fn start(home: &Path, clusters: &[Cluster], options: &Options) -> Result<E
     postmaster::forget_socket(&account, &sockets).await?;
     let machine = Machine::look(&cluster.folder).await;
     cluster
-        .configure(
-            &account,
-            &tuning::configuration(&machine, &sockets, cluster.major),
-        )
+        .configure(&account, &tuning::configuration(&machine, &sockets))
         .await?;
     Postmaster::start(
         &account,

@@ -46,7 +46,7 @@ impl Machine {
 }
 
 /// The configuration file.
-pub(super) fn configuration(machine: &Machine, socket_folder: &Path, major: u32) -> String {
+pub(super) fn configuration(machine: &Machine, socket_folder: &Path) -> String {
     let megabytes = |bytes: u64| format!("{}MB", bytes / MIB);
     let cores = machine.cores.clamp(1, 16);
     let wal = (machine.free_disk_bytes / 4).clamp(256 * MIB, 16 * GIB);
@@ -80,6 +80,7 @@ pub(super) fn configuration(machine: &Machine, socket_folder: &Path, major: u32)
         ("log_min_duration_statement", "-1".into()),
         ("log_lock_waits", "off".into()),
         ("log_parameter_max_length_on_error", "0".into()),
+        ("client_connection_check_interval", "30s".into()),
     ];
     // Parallel index builds share memory there; containers often give 64 MB and builds then fail.
     if machine
@@ -87,9 +88,6 @@ pub(super) fn configuration(machine: &Machine, socket_folder: &Path, major: u32)
         .is_some_and(|bytes| bytes < 256 * MIB)
     {
         settings.push(("dynamic_shared_memory_type", "mmap".into()));
-    }
-    if major >= 14 {
-        settings.push(("client_connection_check_interval", "30s".into()));
     }
     let lines = settings
         .iter()
@@ -155,7 +153,7 @@ mod tests {
     use super::*;
 
     fn line(machine: &Machine, name: &str) -> String {
-        let text = configuration(machine, Path::new("/run/it's, here"), 15);
+        let text = configuration(machine, Path::new("/run/it's, here"));
         text.lines()
             .find(|line| line.starts_with(name))
             .unwrap_or_default()

@@ -50,7 +50,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The oldest server overnight works with: `DROP DATABASE … WITH (FORCE)` came with 13.
-const OLDEST_MAJOR: u32 = 13;
+pub(crate) const OLDEST_MAJOR: u32 = 15;
 
 /// How long a server without a free connection is asked again.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);

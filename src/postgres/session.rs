@@ -256,7 +256,7 @@ impl Session {
         &self.facts.server_version
     }
 
-    /// The server's major version, 13 or above.
+    /// The server's major version, 15 or above.
     pub fn server_major(&self) -> u32 {
         self.facts.server_major
     }

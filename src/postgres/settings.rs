@@ -23,7 +23,7 @@ const SETTINGS: &[(&str, &str, u32)] = &[
     ("statement_timeout", "0", 0),
     ("lock_timeout", "0", 0),
     ("idle_in_transaction_session_timeout", "0", 0),
-    ("idle_session_timeout", "0", 14),
+    ("idle_session_timeout", "0", 0),
     ("transaction_timeout", "0", 17),
     ("default_transaction_read_only", "off", 0),
     ("default_transaction_isolation", "read committed", 0),

@@ -90,6 +90,10 @@ impl Recipient<'_> {
         )
         .await?;
         let keeper = self.server.connect(&self.name, "subset").await?;
+        keeper
+            .batch_execute("revoke create on schema public from public")
+            .await
+            .context("close schema public of the new database")?;
         self.stamp(&keeper).await?;
         for file in &self.head.schema {
             let session = self.server.connect(&self.name, "subset schema").await?;

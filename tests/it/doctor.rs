@@ -63,6 +63,13 @@ const CASES: &[Case] = &[
         "revoke connect on database doc from public",
     ),
     (
+        "doc",
+        "grant create on schema public to public",
+        "problem",
+        "every role may create objects in schema public of `doc`",
+        "revoke create on schema public from public",
+    ),
+    (
         "postgres",
         "grant create on database doc to doc_reader",
         "problem",

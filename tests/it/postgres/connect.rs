@@ -93,7 +93,7 @@ async fn a_session_does_not_depend_on_presets() {
         .get(0);
     assert_eq!(pid, session.backend_pid());
     assert!(
-        session.server_major() >= 13
+        session.server_major() >= 15
             && session
                 .server_version()
                 .starts_with(&session.server_major().to_string())
@@ -378,7 +378,7 @@ async fn a_listener_that_is_no_usable_server_is_told_apart() {
     assert_eq!(reason, Reason::Other, "{shown}");
     // What a server of version 12 says after login.
     let mut old = vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0];
-    let parameter = b"server_version\x0012.22\x00";
+    let parameter = b"server_version\x0014.13\x00";
     old.push(b'S');
     old.extend(u32::try_from(parameter.len() + 4).unwrap().to_be_bytes());
     old.extend(parameter);
@@ -394,7 +394,7 @@ async fn a_listener_that_is_no_usable_server_is_told_apart() {
     assert_eq!(reason, Reason::Unsuitable);
     assert!(
         shown.contains(
-            "the server is PostgreSQL 12.22 (hint: overnight works with PostgreSQL 13 and newer)"
+            "the server is PostgreSQL 14.13 (hint: overnight works with PostgreSQL 15 and newer)"
         ),
         "{shown}"
     );
