@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What was printed before the end is there at once; a child that goes on printing is not waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Runs `argv` in `folder`.
+/// Runs `argv` in `folder`, with the variables `env` and no others.
 pub async fn run(
     argv: &[String],
     env: &[(String, Secret)],
@@ -39,6 +39,7 @@ pub async fn run(
     };
     let spawned = Command::new(path)
         .args(arguments)
+        .env_clear()
         .envs(env.iter().map(|(name, value)| (name, value.expose())))
         .current_dir(folder)
         .stdin(Stdio::piped())

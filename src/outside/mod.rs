@@ -30,6 +30,7 @@ pub struct Call {
 pub(crate) enum What {
     Command {
         argv: Vec<String>,
+        /// All that it gets, beside the facts of the call.
         env: Vec<(String, Secret)>,
         /// Where it runs, and where a relative path to it begins.
         folder: PathBuf,

@@ -10,6 +10,27 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+/// Variables of this process that a command gets too: where programs, files and texts are. Everything
+/// else, secrets above all, is named under `env`.
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NUMERIC",
+    "LC_TIME",
+];
+
 /// The keys that say whom to ask; borrowed from the table that has them.
 #[derive(Debug, Clone, Copy)]
 pub struct Typed<'t> {
@@ -75,7 +96,7 @@ impl Typed<'_> {
             },
             None => What::Command {
                 argv: self.command.to_vec(),
-                env: secrets(self.env)?,
+                env: inherited(env).chain(secrets(self.env)?).collect(),
                 folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
             },
         };
@@ -84,6 +105,12 @@ impl Typed<'_> {
             timeout: self.timeout.map_or(default, |timeout| timeout.0),
         })
     }
+}
+
+/// What a command gets of the environment without being asked.
+fn inherited(env: Env<'_>) -> impl Iterator<Item = (String, Secret)> {
+    let found = |name: &&str| Some(((*name).to_owned(), Secret::new(env(name)?)));
+    INHERITED.iter().filter_map(found)
 }
 
 #[cfg(test)]
@@ -156,5 +183,28 @@ mod tests {
         assert!(error.contains("GATE_PASSWORD"), "{error}");
         let call = call(&|_| Some("hunter2".into())).unwrap();
         assert!(!format!("{call:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_command_gets_what_is_named_and_nothing_else() {
+        let maps = [
+            [("TOKEN".to_owned(), "env:GATE_TOKEN".to_owned())].into(),
+            BTreeMap::new(),
+        ];
+        let run = ["./gate".to_owned()];
+        // An environment in which every variable is set.
+        let call = typed(&run, None, &maps)
+            .call(Path::new("/"), Duration::from_secs(1), &|name| {
+                Some(format!("value of {name}"))
+            })
+            .unwrap();
+        let What::Command { env, .. } = call.what else {
+            panic!("{call:?}");
+        };
+        let token = env.iter().find(|(name, _)| name == "TOKEN").unwrap();
+        assert_eq!(token.1.expose(), "value of GATE_TOKEN");
+        let others = env.iter().filter(|(name, _)| name != "TOKEN");
+        let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+        assert_eq!(others, INHERITED);
     }
 }

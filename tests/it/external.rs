@@ -21,8 +21,12 @@ fn script(project: &Project, text: &str) {
 
 #[test]
 fn a_command_looks_at_the_build_and_its_exit_status_decides() {
-    let project = Project::new("external_command");
+    let mut project = Project::new("external_command");
     project.items(10, "canary");
+    // What the loader has for itself stays with it.
+    for name in ["PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "LC_TIME"] {
+        project.env.push((name.into(), "of the loader".into()));
+    }
     external(
         &project,
         "command = [\"gates/look\", \"12\"]\nenv = { GATE_TOKEN = \"file:gates/token\" }\n",
@@ -32,7 +36,7 @@ fn a_command_looks_at_the_build_and_its_exit_status_decides() {
     script(
         &project,
         &format!(
-            "cat > seen.json\necho \"$GATE_TOKEN\" > seen.token\nrows=$({} -XAtqc 'select count(*) from item')\n\
+            "cat > seen.json\nenv > seen.env\necho \"$GATE_TOKEN\" > seen.token\nrows=$({} -XAtqc 'select count(*) from item')\n\
              echo \"found $rows rows\"\necho canary of the data\n[ \"$rows\" -ge \"$1\" ]\n",
             psql.display()
         ),
@@ -60,6 +64,26 @@ fn a_command_looks_at_the_build_and_its_exit_status_decides() {
         std::fs::read_to_string(project.path("seen.token")).unwrap(),
         "hunter2\n"
     );
+    let env = std::fs::read_to_string(project.path("seen.env")).unwrap();
+    let mut names: Vec<&str> = env
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        .collect();
+    names.sort_unstable();
+    // PWD is the shell's own.
+    let given = [
+        "GATE_TOKEN",
+        "HOME",
+        "LC_TIME",
+        "PATH",
+        "PGDATABASE",
+        "PGHOST",
+        "PGPORT",
+        "PGSSLMODE",
+        "PGUSER",
+        "PWD",
+    ];
+    assert_eq!(names, given);
     let kept = project.ledger("select count(*) from ledger.finding where gate = 'external'");
     assert_eq!(kept, "2");
 }
