@@ -8,6 +8,7 @@
 use crate::dataset::{Dataset, Ready, Source, hex};
 use crate::fetch::{Listed, Location, REQUESTS_AT_ONCE, RawObject};
 use crate::nearest::nearest;
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -100,7 +101,11 @@ impl Manifest {
         let pinned: Vec<(String, RawObject)> = stream::iter(wanted)
             .map(|(source, object)| async {
                 let pinned = location.pin(object).await.with_context(|| {
-                    format!("pin `{}` for source `{}`", object.key, source.name)
+                    format!(
+                        "pin `{}` for source `{}`",
+                        Printable(&object.key),
+                        source.name
+                    )
                 })?;
                 anyhow::Ok((source.name.clone(), pinned))
             })

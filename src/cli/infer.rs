@@ -3,6 +3,7 @@
 use super::output;
 use crate::config::{Config, Settings};
 use crate::operation::infer::{Inferred, infer};
+use crate::printable::Printable;
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -59,7 +60,10 @@ pub fn exec(
         }
     }
     for (key, why) in &inferred.left_out {
-        output::message(&format!("warning: nothing is proposed for `{key}`: {why}"));
+        output::message(&format!(
+            "warning: nothing is proposed for `{}`: {why}",
+            Printable(key)
+        ));
     }
     Ok(0)
 }

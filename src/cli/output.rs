@@ -6,7 +6,7 @@
 //! more of it. Text is printed without control characters, since names in it are chosen by others.
 
 use super::{screen, terminal};
-use crate::printable;
+use crate::printable::{self, Printable};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -102,8 +102,12 @@ pub fn stderr_is_terminal() -> bool {
 
 /// Columns aligned under their heads; numbers to the right.
 pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    // A cell is one line, whatever name it holds.
+    let printable =
+        |row: &Vec<String>| row.iter().map(|cell| Printable(cell).to_string()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(printable).collect();
     let mut widths: Vec<usize> = heads.iter().map(|head| head.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -137,7 +141,7 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
         out.push('\n');
     };
     push(heads.to_vec());
-    for row in rows {
+    for row in &rows {
         push(row.iter().map(String::as_str).collect());
     }
     out.truncate(out.trim_end().len());

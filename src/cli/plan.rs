@@ -4,6 +4,7 @@ use super::interrupt::{Ended, guarded};
 use super::screen::Watch;
 use super::{Desk, env, output};
 use crate::operation::plan::{Plan, plan};
+use crate::printable::Printable;
 use crate::progress::Progress;
 use crate::units::Bytes;
 use anyhow::Result;
@@ -77,7 +78,7 @@ fn describe(plan: &Plan) -> String {
         out += &format!("\nnot rehearsed, it runs outside a transaction: {file}");
     }
     for key in &plan.unused {
-        out += &format!("\nno source uses `{key}`");
+        out += &format!("\nno source uses `{}`", Printable(key));
     }
     for hint in &plan.hints {
         out += &format!("\nhint: {}", hint.hint);

@@ -6,6 +6,7 @@
 //! `Display` is the whole story: there is no `source()`, so that a chain never says it twice.
 //! Only names, codes and counts go in; never a secret and never content.
 
+use crate::printable::Printable;
 use std::time::Duration;
 
 /// The result of fetching.
@@ -39,15 +40,13 @@ pub enum FetchError {
         path: String,
     },
     /// The object is not there (any more).
-    #[error("`{key}` does not exist")]
+    #[error("`{shown}` does not exist", shown = Printable(key))]
     Missing {
         /// Address of the object.
         key: String,
     },
     /// The object is no longer the version that was pinned.
-    #[error(
-        "`{key}` was replaced after it was pinned ({detail}): start the run again to read the new version"
-    )]
+    #[error("`{shown}` was replaced after it was pinned ({detail}): start the run again to read the new version", shown = Printable(key))]
     Replaced {
         /// Address of the object.
         key: String,
@@ -55,7 +54,7 @@ pub enum FetchError {
         detail: String,
     },
     /// The credentials were understood but do not allow this, or are not right.
-    #[error("access to `{key}` denied ({code}): {advice}")]
+    #[error("access to `{shown}` denied ({code}): {advice}", shown = Printable(key))]
     Denied {
         /// Address of the object or of the prefix.
         key: String,
@@ -65,9 +64,7 @@ pub enum FetchError {
         advice: &'static str,
     },
     /// No credentials were found.
-    #[error(
-        "find AWS credentials for `{key}`: {detail}; tried {tried}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, give the machine a role, or ask for anonymous access to public data"
-    )]
+    #[error("find AWS credentials for `{shown}`: {detail}; tried {tried}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, give the machine a role, or ask for anonymous access to public data", shown = Printable(key))]
     Credentials {
         /// Address of the location.
         key: String,
@@ -77,7 +74,7 @@ pub enum FetchError {
         detail: String,
     },
     /// Fewer bytes came than the object has, after all attempts.
-    #[error("`{key}` ended at byte {received} of {expected} ({detail})")]
+    #[error("`{shown}` ended at byte {received} of {expected} ({detail})", shown = Printable(key))]
     Truncated {
         /// Address of the object.
         key: String,
@@ -89,9 +86,7 @@ pub enum FetchError {
         detail: String,
     },
     /// The bytes that came do not have the checksum that the store keeps.
-    #[error(
-        "`{key}` does not match its stored {kind} checksum (stored {stored}, computed {computed}): the content was damaged in the store or on the way"
-    )]
+    #[error("`{shown}` does not match its stored {kind} checksum (stored {stored}, computed {computed}): the content was damaged in the store or on the way", shown = Printable(key))]
     Corrupt {
         /// Key of the object.
         key: String,
@@ -111,7 +106,7 @@ pub enum FetchError {
         detail: String,
     },
     /// The connection stayed open, but no byte came.
-    #[error("`{key}` stalled at byte {received}: nothing came for {after:?}")]
+    #[error("`{shown}` stalled at byte {received}: nothing came for {after:?}", shown = Printable(key))]
     Stalled {
         /// Address of the object.
         key: String,
@@ -121,7 +116,7 @@ pub enum FetchError {
         after: Duration,
     },
     /// The server answered that it cannot serve now (5xx, 408, 429), after all attempts.
-    #[error("`{endpoint}` cannot serve `{key}` now: {status} {code}")]
+    #[error("`{endpoint}` cannot serve `{shown}` now: {status} {code}", shown = Printable(key))]
     Server {
         /// The server that answered.
         endpoint: String,
@@ -133,13 +128,13 @@ pub enum FetchError {
         code: String,
     },
     /// The receiver of the bytes is gone.
-    #[error("reading `{key}` was given up by its reader")]
+    #[error("reading `{shown}` was given up by its reader", shown = Printable(key))]
     Closed {
         /// Address of the object.
         key: String,
     },
     /// Anything else.
-    #[error("{action} `{key}`: {detail}")]
+    #[error("{action} `{shown}`: {detail}", shown = Printable(key))]
     Other {
         /// A verb phrase.
         action: &'static str,

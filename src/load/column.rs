@@ -5,6 +5,7 @@
 
 use crate::dataset::{ColumnRule, Filled, Source, Wants};
 use crate::encode::Type;
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::read::nulls::Nulls;
 use crate::read::parse::ColumnPlan;
@@ -77,7 +78,8 @@ impl Fillable {
             Filled::FileName => file_name(key),
             Filled::KeyPart(pattern) => pattern.find(key).with_context(|| {
                 Problem::refused(format!(
-                    "`{key}` does not fit `key_pattern = \"{}\"` of column `{}`",
+                    "`{}` does not fit `key_pattern = \"{}\"` of column `{}`",
+                    Printable(key),
                     pattern.as_written(),
                     self.name
                 ))
@@ -86,7 +88,8 @@ impl Fillable {
         };
         let value = self.value(text).map_err(|said| {
             Problem::refused(format!(
-                "the part of the key `{key}` for column `{}` {said}",
+                "the part of the key `{}` for column `{}` {said}",
+                Printable(key),
                 self.name
             ))
         })?;

@@ -9,6 +9,7 @@ use super::buffers::Buffers;
 use super::plan::TablePlan;
 use crate::dataset::Format;
 use crate::fetch::{Digest, RawObject};
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::progress::TableProgress;
 use crate::read::container::{self, Content, Limits, Opening, Refusal, Unreadable};
@@ -110,7 +111,7 @@ impl Cutting {
         let sha256 = raw
             .digest
             .finish()
-            .with_context(|| format!("check `{key}`"))?;
+            .with_context(|| format!("check `{}`", Printable(&key)))?;
         Ok(ReadObject {
             bytes,
             sha256,
@@ -232,7 +233,7 @@ fn placed(place: &str, error: io::Error) -> anyhow::Error {
 
 fn refused(place: &str, refusal: Refusal) -> anyhow::Error {
     let hint = format!("{}; nothing was published", refusal.hint);
-    let problem = Problem::refused(format!("read `{place}`")).hint(hint);
+    let problem = Problem::refused(format!("read `{}`", Printable(place))).hint(hint);
     anyhow::Error::new(refusal).context(problem)
 }
 
@@ -246,7 +247,7 @@ fn unreadable(key: &str, error: Unreadable) -> anyhow::Error {
         Unreadable::Data { member, source } => placed(&place(member), source),
         Unreadable::Refused { member, refusal } => refused(&place(member), refusal),
         Unreadable::Spool { .. } => {
-            let problem = Problem::dependency(format!("read `{key}`"))
+            let problem = Problem::dependency(format!("read `{}`", Printable(key)))
                 .hint("`temporary` names the folder for temporary files: it needs room for the archives being read");
             anyhow::Error::new(error).context(problem)
         }
@@ -255,24 +256,27 @@ fn unreadable(key: &str, error: Unreadable) -> anyhow::Error {
 }
 
 fn not_whole(place: &str) -> Problem {
-    Problem::refused(format!("read `{place}`"))
+    Problem::refused(format!("read `{}`", Printable(place)))
         .hint("ask whoever delivers the file for a whole one; nothing was published")
 }
 
 fn empty(place: &str) -> Problem {
-    Problem::refused(format!("`{place}` is empty: expected at least a header"))
-        .hint("an empty delivery is not a night's data; nothing was published")
+    Problem::refused(format!(
+        "`{}` is empty: expected at least a header",
+        Printable(place)
+    ))
+    .hint("an empty delivery is not a night's data; nothing was published")
 }
 
 fn split_error(place: &str, error: SplitError) -> anyhow::Error {
     match error {
         SplitError::Io(error) => placed(place, error),
         SplitError::RecordTooLong { .. } => anyhow::Error::new(error).context(
-            Problem::refused(format!("read `{place}`"))
+            Problem::refused(format!("read `{}`", Printable(place)))
                 .hint("look for a quote that is not closed; `max_record_bytes` under [format] allows longer records"),
         ),
         SplitError::UnclosedQuote { .. } => anyhow::Error::new(error).context(
-            Problem::refused(format!("read `{place}`")).hint(
+            Problem::refused(format!("read `{}`", Printable(place))).hint(
                 "if quotes are data in this file, say `quote = \"none\"` under [format]; otherwise ask whoever delivers it for a whole one",
             ),
         ),

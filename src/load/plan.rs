@@ -10,6 +10,7 @@ use super::names::{Names, NoField};
 use crate::dataset::{Filled, Format, Source, fold};
 use crate::encode::Type;
 use crate::measure::{FieldKind, FieldShape, RowShape};
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::read::dialect::{Dialect, Shape, Skip};
 use crate::read::json_lines::JsonLines;
@@ -247,7 +248,8 @@ impl TablePlan {
                     }),
                     Err(NoField::Several(places)) => bail!(
                         Problem::refused(format!(
-                            "`{key}`: {places} header names could fill column `{}` of `{}`",
+                            "`{}`: {places} header names could fill column `{}` of `{}`",
+                            Printable(key),
                             column.name,
                             source.full_table()
                         ))
@@ -266,7 +268,8 @@ impl TablePlan {
             // Without its header the first record is data, which no message may show.
             bail!(
                 Problem::refused(format!(
-                    "`{key}` does not fit table `{}`: its first record holds none of the names that columns take: {}",
+                    "`{}` does not fit table `{}`: its first record holds none of the names that columns take: {}",
+                    Printable(key),
                     source.full_table(),
                     missing.join(", "),
                 ))
@@ -286,7 +289,8 @@ impl TablePlan {
             };
             bail!(
                 Problem::refused(format!(
-                    "`{key}` does not fit table `{}`: columns that the file lacks: {}; names in the file that no column takes: {}",
+                    "`{}` does not fit table `{}`: columns that the file lacks: {}; names in the file that no column takes: {}",
+                    Printable(key),
                     source.full_table(),
                     list(missing),
                     list(unknown.iter().map(|index| shown(&header[*index], *index)).collect()),

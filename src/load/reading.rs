@@ -13,6 +13,7 @@ use super::sorting::Sorting;
 use super::{InputCount, Loader, PlacedReject, RowOrder, TableJob, TableLoad, rejects};
 use crate::config::CopyFormat;
 use crate::measure::Collector;
+use crate::printable::Printable;
 use crate::progress::TableProgress;
 use crate::read::parse::MAX_LISTED_REJECTS;
 use crate::route::Router;
@@ -373,7 +374,7 @@ async fn read_object(
     if read.bytes != object.size {
         bail!(
             "`{}`: {} bytes were read of {}",
-            object.key,
+            Printable(&object.key),
             read.bytes,
             object.size
         );

@@ -6,6 +6,7 @@
 
 use super::TableLoad;
 use crate::dataset::Source;
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::switch;
 use crate::units::grouped;
@@ -106,8 +107,8 @@ impl PlacedReject {
 impl std::fmt::Display for PlacedReject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.member {
-            Some(member) => write!(f, "`{}!{member}`", self.key)?,
-            None => write!(f, "`{}`", self.key)?,
+            Some(member) => write!(f, "`{}!{}`", Printable(&self.key), Printable(member))?,
+            None => write!(f, "`{}`", Printable(&self.key))?,
         }
         write!(
             f,

@@ -13,6 +13,7 @@ use crate::config::CopyFormat;
 use crate::crashpoint;
 use crate::fetch::RawObject;
 use crate::postgres::{Server, Session, error as pg_error};
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::progress::TableProgress;
 use crate::room::OutOfRoom;
@@ -218,10 +219,10 @@ impl<'l> Stream<'l> {
     fn explain(&self, failed: CopyError) -> anyhow::Error {
         let place = failed.row.and_then(|row| self.places.find(row)).and_then(
             |(object, member, record)| {
-                let key = &self.objects.get(object)?.key;
+                let key = Printable(&self.objects.get(object)?.key);
                 let record = grouped(record);
                 Some(match member {
-                    Some(member) => format!("`{key}!{member}` record {record}"),
+                    Some(member) => format!("`{key}!{}` record {record}", Printable(member)),
                     None => format!("`{key}` record {record}"),
                 })
             },

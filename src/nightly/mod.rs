@@ -34,6 +34,7 @@ use crate::manifest::Manifest;
 use crate::operation::{Workplace, subset};
 use crate::postgres::Session;
 use crate::postgres::error as pg_error;
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::Retired;
@@ -175,7 +176,7 @@ async fn make(
     let location = place.location().await?;
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     for key in &manifest.unused {
-        tracing::warn!("`{}` is not used by any source", key.escape_debug());
+        tracing::warn!("`{}` is not used by any source", Printable(key));
     }
     let digest = inputs::input_digest(dataset, files, &manifest);
     let live = live_build(ledger, dataset).await?;

@@ -13,6 +13,7 @@ use crate::load::plan::TablePlan;
 use crate::load::{TableJob, object};
 use crate::manifest::SourceInputs;
 use crate::postgres::{Session, explain_chain};
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::schema::catalog::{self, Catalog};
 use crate::schema::late::{Late, root_of};
@@ -63,7 +64,7 @@ impl Run<'_> {
             .buffered(REQUESTS_AT_ONCE);
         while let Some((object, start)) = starts.try_next().await? {
             let order = object::peek(&plan, &object.key, &start)
-                .with_context(|| format!("look at the header of `{}`", object.key))?;
+                .with_context(|| format!("look at the header of `{}`", Printable(&object.key)))?;
             looked_at.extend(order);
         }
         drop(starts);

@@ -7,6 +7,7 @@
 
 use crate::fetch::{Listed, Location, RawObject, S3Options};
 use crate::infer::{self, Proposal, Subject, container, name};
+use crate::printable::Printable;
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -94,7 +95,9 @@ pub async fn infer(
                 continue;
             }
             Err(error) => {
-                return Err(error.context(Problem::refused(format!("look at `{key}`"))));
+                return Err(
+                    error.context(Problem::refused(format!("look at `{}`", Printable(&key))))
+                );
             }
         };
         let several = inside.len() > 1;
@@ -110,7 +113,9 @@ pub async fn infer(
                     continue;
                 }
                 Err(error) => {
-                    return Err(error.context(Problem::refused(format!("look at `{key}`"))));
+                    return Err(
+                        error.context(Problem::refused(format!("look at `{}`", Printable(&key))))
+                    );
                 }
             };
             // A table is called after what it is filled from: in an archive of several files, the member.
@@ -158,7 +163,7 @@ fn reasons(left_out: &[(String, String)]) -> String {
         some => some
             .iter()
             .take(5)
-            .map(|(key, why)| format!("`{key}`: {why}"))
+            .map(|(key, why)| format!("`{}`: {why}", Printable(key)))
             .collect::<Vec<_>>()
             .join("; "),
     }
@@ -383,10 +388,10 @@ async fn look_at(
     let object = location
         .pin(listed)
         .await
-        .with_context(|| format!("pin `{}`", listed.key))?;
+        .with_context(|| format!("pin `{}`", Printable(&listed.key)))?;
     let raw = read(location, &object)
         .await
-        .with_context(|| format!("read `{}`", listed.key))?;
+        .with_context(|| format!("read `{}`", Printable(&listed.key)))?;
     let all = raw.len() as u64 == object.size;
     let wanted = wanted.cloned();
     let looked = tokio::task::spawn_blocking(move || look_inside(raw, all, wanted));

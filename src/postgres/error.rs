@@ -10,6 +10,7 @@
 //! Source: <https://www.postgresql.org/docs/current/protocol-error-fields.html> and
 //! <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
+use crate::printable;
 use std::fmt::Write as _;
 use tokio_postgres::error::{DbError, Error, ErrorPosition};
 
@@ -46,7 +47,7 @@ fn join_chain<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'stat
             break;
         }
     }
-    links.join(": ")
+    printable::lines(&links.join(": ")).into_owned()
 }
 
 /// One line for an error or notice of the server.

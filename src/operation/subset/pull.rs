@@ -6,6 +6,7 @@ use crate::config::{Config, Env};
 use crate::dataset::{Dataset, check_name};
 use crate::fetch::{Location, RawObject};
 use crate::postgres::check_ident;
+use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::subset::artifact::Reader;
 use crate::subset::head::Head;
@@ -46,7 +47,7 @@ impl Artifact {
         let (location, object) = address.find(config, dataset).await?;
         let reader = Reader::open(&location, &object)
             .await
-            .with_context(|| format!("read `{}`", object.key))?;
+            .with_context(|| format!("read `{}`", Printable(&object.key)))?;
         let mut head = reader.head().clone();
         if let Some(dataset) = dataset.filter(|dataset| *dataset != head.dataset) {
             bail!(Problem::refused(format!(
@@ -54,12 +55,12 @@ impl Artifact {
                 object.key, head.dataset
             )));
         }
-        check_name(&head.dataset).with_context(|| format!("read `{}`", object.key))?;
+        check_name(&head.dataset).with_context(|| format!("read `{}`", Printable(&object.key)))?;
         if let Some(known) = known {
             head.readers.clone_from(&known.settings.readers);
         }
         for reader in &head.readers {
-            check_ident(reader).with_context(|| format!("read `{}`", object.key))?;
+            check_ident(reader).with_context(|| format!("read `{}`", Printable(&object.key)))?;
         }
         Ok(Artifact {
             object,
@@ -84,7 +85,7 @@ impl Artifact {
         let target = Recipients::open(config, &head.dataset, &head.readers, &to, env).await?;
         let mut reader = Reader::open(&self.location, &self.object)
             .await
-            .with_context(|| format!("read `{}`", self.object.key))?;
+            .with_context(|| format!("read `{}`", Printable(&self.object.key)))?;
         let copied = async |recipient: &Recipient<'_>| {
             for table in &recipient.head.tables {
                 let mut receiver = recipient.receive(table).await?;
@@ -98,7 +99,7 @@ impl Artifact {
         let at = target
             .fill(head, copied)
             .await
-            .with_context(|| format!("restore `{}`", self.object.key))?;
+            .with_context(|| format!("restore `{}`", Printable(&self.object.key)))?;
         Ok(Made {
             dataset: head.dataset.clone(),
             build: head.build.clone(),
