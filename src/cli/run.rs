@@ -316,8 +316,12 @@ fn tables(report: &Report, timings: bool) -> String {
     }
     if let Some(live) = &report.live_latency {
         out += &format!(
-            "\nthe live alias meanwhile, asked {} times: half within {:.0} ms, 99 of 100 within {:.0} ms, the slowest {:.0} ms",
-            live.probes, live.p50_ms, live.p99_ms, live.max_ms
+            "\nlive alias latency during the run: p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms ({} probe{})",
+            live.p50_ms,
+            live.p99_ms,
+            live.max_ms,
+            live.probes,
+            if live.probes == 1 { "" } else { "s" }
         );
         if live.failed > 0 {
             out += &format!("; {} failed", live.failed);

@@ -63,11 +63,12 @@ pub fn connections(sizes: Sizes, most: usize) -> Connections {
         }
         Some(leaves) => (
             1,
-            format!("{size} for {leaves} leaves are too little for more"),
+            format!("{size} for {leaves} leaves is below the parallel threshold"),
         ),
-        None if table_bytes < SEVERAL_FROM => {
-            (1, format!("{size} are too little for more; with FREEZE"))
-        }
+        None if table_bytes < SEVERAL_FROM => (
+            1,
+            format!("{size} is below the parallel threshold; with FREEZE"),
+        ),
         None if keep_order && part < ORDER_IS_LOST_FROM => (
             1,
             "the rows come in the order of the key, which several would lose; with FREEZE"

@@ -5,7 +5,7 @@ use crate::support::Project;
 use crate::support::invariants::wait_for_session;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -199,6 +199,79 @@ fn a_full_disk_behind_stdout_does_not_keep_the_work_from_its_end() {
     assert_eq!(status.code(), Some(3));
     assert_ne!(project.live(), before);
     assert!(project.path("notified").exists());
+}
+
+/// Text that nothing of a name can repaint or forge.
+#[track_caller]
+fn assert_printable(what: &str, text: &str) {
+    let raw = text.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(raw, None, "{what}: {text:?}");
+    let forged = text.lines().find(|line| line.starts_with("FORGED"));
+    assert_eq!(forged, None, "{what}: {text:?}");
+}
+
+#[test]
+fn names_chosen_by_others_are_escaped_in_every_text() {
+    let evil = "items\x1b[31mred\x07\u{9b}\nFORGED.csv";
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive
+        .start_file(evil, zip::write::SimpleFileOptions::default())
+        .unwrap();
+    archive
+        .write_all(b"id,name,price,seen\n1,item,dear,2026-01-01\n")
+        .unwrap();
+    let archive = archive.finish().unwrap().into_inner();
+    let good: &[u8] = b"id,name,price,seen\n1,item,1.50,2026-01-01\n";
+    let bad: &[u8] = b"id,name,price,seen\n1,item,dear,2026-01-01\n";
+    let project = Project::with_schema(
+        "output_names",
+        crate::support::project::TABLE,
+        "table = \"item\"\nfiles = \"items*\"\n",
+    );
+    project.input(&format!("unused{evil}"), good);
+    let commands = [
+        "plan NAME",
+        "check NAME --files",
+        "run NAME --force -v",
+        "status",
+        "builds NAME",
+        "report NAME",
+        "doctor NAME",
+        "audit NAME",
+        "infer in/output_names",
+    ];
+    for (what, bytes, code) in [
+        ("a good file", good, 0),
+        ("a bad file", bad, 1),
+        ("a bad member", &archive, 1),
+    ] {
+        project.input(evil, bytes);
+        for line in commands {
+            let ended = project.overnight(&arguments(line, &project.name));
+            if line.starts_with("run") {
+                assert_eq!(ended.code, code, "{what}: {}", ended.stderr);
+                assert!(
+                    ended.stderr.contains("\\u{1b}[31mred\\u{7}"),
+                    "{}",
+                    ended.stderr
+                );
+            }
+            assert_printable(&format!("{what}, {line}, stdout"), &ended.stdout);
+            assert_printable(&format!("{what}, {line}, stderr"), &ended.stderr);
+        }
+        let failures =
+            project.ledger("select coalesce(string_agg(failure, ' '), '') from ledger.build");
+        assert_printable(what, &failures);
+    }
+    // The name itself is kept as it is, for programs.
+    let report = project
+        .overnight(&["report", &project.name, "--json"])
+        .code(0);
+    assert!(
+        report.stdout.contains("\\u001b[31mred\\u0007"),
+        "{}",
+        report.stdout
+    );
 }
 
 /// A terminal of 80 columns: what the program writes to, and where it arrives.
