@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test fails by panicking"
+    clippy::disallowed_macros,
+    reason = "a test fails by panicking, and prints for its reader"
 )]
 
 mod access;
