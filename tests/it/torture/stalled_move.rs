@@ -3,7 +3,6 @@
 use super::{Row, percentile, seconds};
 use crate::support::cluster::{Cluster, LOADER};
 use crate::support::invariants::{sessions_end, violations};
-use crate::support::project::ended;
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::{Project, cluster};
 use serde_json::json;
@@ -131,9 +130,10 @@ fn stall_and_wait(
         Stall::Frozen(point) => {
             command.env("OVERNIGHT_CRASHPOINT", format!("{point}:1:stop"));
             let child = command.spawn().unwrap();
-            until(|| is_stopped(&child))?;
+            let stopped = until(|| is_stopped(&child));
             std::thread::sleep(wait);
             kill(child);
+            stopped?;
         }
         Stall::FrozenInRename => {
             // A lock on the database keeps the rename waiting.
@@ -143,21 +143,22 @@ fn stall_and_wait(
             let lock = format!("begin; comment on database \"{}\" is null", project.name);
             cluster.block_on(holder.batch_execute(&lock)).unwrap();
             let child = command.spawn().unwrap();
-            until(|| {
-                cluster.one("postgres", "select count(*) from pg_locks where locktype = 'object' and not granted and mode = 'AccessExclusiveLock'") != "0"
-            })?;
+            let waiting = "select count(*) from pg_locks where locktype = 'object' and not granted and mode = 'AccessExclusiveLock'";
+            let waits = until(|| cluster.one("postgres", waiting) != "0");
             signal(&child, "-STOP");
             std::thread::sleep(wait);
             kill(child);
             drop(holder);
+            waits?;
         }
         Stall::Cut(pattern, cut) => {
             let proxy = Proxy::start(cluster, pattern, cut);
             command.env("OVERNIGHT_TARGET", proxy.url("postgres", LOADER));
-            let child = command.spawn().unwrap();
-            until(|| proxy.has_stalled())?;
             // New connections pass: it finds out by itself what has become of the move.
-            let told = ended(child.wait_with_output().unwrap());
+            let told = Project::finish(&mut command);
+            if !proxy.has_stalled() {
+                return Err(format!("nothing was cut: {told:?}"));
+            }
             let live = project.live();
             let says = match live == to {
                 true => "the move has happened",
