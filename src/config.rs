@@ -5,6 +5,7 @@
 //! `OVERNIGHT_*` variable, then `overnight.toml`, then the default. A secret is never taken from
 //! a flag, because every user of the machine can read a process's arguments.
 
+pub mod exposed;
 pub mod groups;
 mod router;
 pub mod watch;

@@ -125,14 +125,47 @@ impl Overrides {
     }
 }
 
-/// What did not pass, in one line.
+/// What did not pass: one gate on the line, several on a line each, the worst first.
 pub fn failures(gates: &[Gate]) -> Option<String> {
-    let failed: Vec<String> = gates
+    let mut failed: Vec<&Gate> = gates.iter().filter(|gate| gate.stops()).collect();
+    failed.sort_by_key(|gate| rank(&gate.gate));
+    let line = |gate: &&Gate| format!("{}: {}", gate.gate, gate.finding);
+    match failed.as_slice() {
+        [] => None,
+        [gate] => Some(line(gate)),
+        gates => {
+            let lines: Vec<String> = gates.iter().map(line).collect();
+            let lines = lines.join("\n").replace('\n', "\n  ");
+            Some(format!("{} gates did not pass:\n  {lines}", gates.len()))
+        }
+    }
+}
+
+/// What is lost or damaged comes first, then what services would meet, then what the project checks,
+/// and last what may be right although it is unusual.
+fn rank(gate: &str) -> usize {
+    const AFTER: [&[&str]; 3] = [
+        &[
+            "compatibility",
+            "consumers",
+            "missing rights",
+            "replicas",
+            "group",
+            "approval",
+        ],
+        &["check ", "golden ", "external"],
+        &[
+            "change of",
+            "profile of",
+            "groups of",
+            "keys of",
+            "limits of",
+        ],
+    ];
+    let place = AFTER
         .iter()
-        .filter(|gate| gate.stops())
-        .map(|gate| format!("{}: {}", gate.gate, gate.finding))
-        .collect();
-    (!failed.is_empty()).then(|| failed.join("; "))
+        .position(|names| names.iter().any(|name| gate.starts_with(name)));
+    place.map_or(0, |place| place + 1)
 }
 
 #[cfg(test)]
@@ -146,6 +179,23 @@ mod tests {
         overrides.apply(&mut gates);
         assert_eq!(gates[0].verdict, Verdict::Accepted);
         assert_eq!(failures(&gates).unwrap(), "b: 4");
+    }
+
+    #[test]
+    fn several_failures_have_a_line_each_and_the_worst_is_first() {
+        let failed = |name: &str, finding: &str| Gate::new(name, false, finding);
+        let gates = [
+            failed("change of item", "3 rows"),
+            failed("compatibility", "2 changes:\n  a: gone"),
+            failed("check 010_a.sql", "1 row"),
+            Gate::new("check 020_b.sql", true, "none"),
+            failed("rows of item", "4"),
+        ];
+        assert_eq!(
+            failures(&gates).unwrap(),
+            "4 gates did not pass:\n  rows of item: 4\n  compatibility: 2 changes:\n    a: gone\n  \
+             check 010_a.sql: 1 row\n  change of item: 3 rows"
+        );
     }
 
     #[test]

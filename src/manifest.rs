@@ -11,6 +11,7 @@ use crate::nearest::nearest;
 use crate::printable::Printable;
 use crate::problem::Problem;
 use crate::switch;
+use crate::units::age;
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -218,11 +219,12 @@ fn check_age(dataset: &Dataset, wanted: &[(&Source, &Listed)], now: Timestamp) -
     {
         bail!(
             Problem::refused(format!(
-                "the newest input of `{}`, `{}`, is {} h old, older than max_age allows ({} h)",
+                "the newest input of `{}`, `{}`, was delivered {} ({} ago), and max_age allows {}",
                 dataset.name,
                 newest.key,
-                age_seconds / 3600,
-                max_age.0.as_secs() / 3600
+                newest.modified.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                age(age_seconds),
+                age(max_age.0.as_secs() as i64)
             ))
             .hint("ask whoever delivers the files; nothing was built")
         );

@@ -58,6 +58,16 @@ impl FromStr for Span {
     }
 }
 
+/// `93784` seconds as `1 d 2 h`.
+pub fn age(seconds: i64) -> String {
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
 /// A number of bytes such as `64MiB`, `2GB`, `4096`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub struct Bytes(pub u64);
@@ -164,6 +174,11 @@ pub fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_has_two_units() {
+        assert_eq!(age(93_784), "1 d 2 h");
+    }
 
     #[test]
     fn units_are_read_as_written() {

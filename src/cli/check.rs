@@ -2,6 +2,7 @@
 
 use super::reject_file::RejectFile;
 use super::{Desk, output, worse};
+use crate::config::exposed;
 use crate::load::{DryLoad, TableLoad};
 use crate::operation::check::{Checked, check};
 use crate::operation::check_files::check_files;
@@ -62,6 +63,12 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
                 worst = Some(worse(worst, status_of(&error)));
             }
         }
+    }
+    for file in exposed::files(&desk.config.project)? {
+        let path = file.display();
+        tracing::warn!(
+            "`{path}` holds a secret, and every user of this machine may read it (hint: chmod o-r {path})"
+        );
     }
     rejects.finish()?;
     if desk.json {

@@ -1,6 +1,6 @@
 //! `overnight doctor`: what is wrong with the server, the rights and the inputs, and what to do.
 
-use super::{Desk, output};
+use super::{Desk, env, output};
 use crate::dataset::{Dataset, names};
 use crate::doctor::{Finding, Level};
 use crate::operation::doctor::doctor;
@@ -18,12 +18,17 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
         Some(name) => vec![name.clone()],
         None => names(&desk.config.project)?,
     };
-    let datasets: Vec<Dataset> = wanted
-        .iter()
-        .map(|name| desk.dataset(name))
-        .collect::<Result<_>>()?;
+    // One dataset that cannot be read must not hide what is wrong with the others.
+    let (mut datasets, mut findings): (Vec<Dataset>, Vec<Finding>) = Default::default();
+    for name in &wanted {
+        match desk.dataset(name) {
+            Ok(dataset) => datasets.push(dataset),
+            Err(error) if wanted.len() == 1 => return Err(error),
+            Err(error) => findings.push(Finding::broken(&error)),
+        }
+    }
     let place = desk.workplace().await?;
-    let findings = doctor(&place, &datasets).await?;
+    findings.extend(doctor(&place, &datasets, &env).await?);
     let count = |level| findings.iter().filter(|found| found.level == level).count();
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     if desk.json {

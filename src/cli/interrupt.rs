@@ -90,15 +90,16 @@ async fn clean_up(place: &Workplace, datasets: &[Dataset]) -> String {
 }
 
 /// Waits for what may be left undone, until it is done or a signal comes.
-pub async fn until_signal(work: impl Future<Output = ()>) -> Result<()> {
+/// Gives what it returned, or the default when a signal came first.
+pub async fn until_signal<T: Default>(work: impl Future<Output = T>) -> Result<T> {
     let mut signals = Signals::listen()?;
-    tokio::select! {
-        () = work => {}
+    Ok(tokio::select! {
+        done = work => done,
         _ = signals.next() => {
-            super::output::message("stopped: what hooks were not told yet, the next command tells them");
+            super::output::message("interrupted; pending notifications will be sent by the next command");
+            T::default()
         }
-    }
-    Ok(())
+    })
 }
 
 /// Runs work that touches no alias until it is done or a signal comes; then `clean_up` sweeps.

@@ -51,12 +51,15 @@ struct Seconds;
 
 impl FormatTime for Seconds {
     fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "{}",
-            jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        )
+        out.write_str(&now())
     }
+}
+
+/// The time of a line: `2026-11-21T05:10:02Z`.
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 struct Stderr;

@@ -35,7 +35,9 @@ mod subset;
 mod terminal;
 mod url;
 mod verify;
+mod waiting;
 
+use crate::config::exposed::has_password;
 use crate::config::groups::Group;
 use crate::config::{Config, Settings};
 use crate::dataset::{Dataset, check_name};
@@ -256,6 +258,9 @@ fn start(matches: &ArgMatches) -> Result<u8> {
         "never" => false,
         _ => env("NO_COLOR").is_none_or(|value| value.is_empty()) && output::stderr_is_terminal(),
     };
+    if matches!(&cli.command, Command::Run(_)) {
+        output::stamp_messages();
+    }
     log::start(cli.global.verbose, cli.global.quiet, color);
     if let Command::Server(args) = &cli.command {
         // The embedded server needs no project.
@@ -341,24 +346,13 @@ fn refuse_secret_in_flag(matches: &ArgMatches, settings: &Settings) -> Result<()
     let Some(target) = settings.target.as_deref().filter(|_| typed) else {
         return Ok(());
     };
-    if holds_password(target) {
+    if has_password(target) {
         bail!(
             Problem::usage("--target holds a password, which every user of this machine could read")
                 .hint("leave it out and use PGPASSWORD, ~/.pgpass or a service file, or set OVERNIGHT_TARGET, or write --target env:NAME")
         );
     }
     Ok(())
-}
-
-/// Whether a connection text holds a password.
-fn holds_password(target: &str) -> bool {
-    let in_url = target
-        .split_once("://")
-        .and_then(|(_, rest)| rest.rsplit_once('@'))
-        .is_some_and(|(user, _)| user.contains(':'));
-    // libpq allows spaces around the sign.
-    let spaceless: String = target.split_whitespace().collect();
-    in_url || spaceless.contains("password=")
 }
 
 /// The worse of two exit statuses, for commands that go on after a failure: a broken dependency

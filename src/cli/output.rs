@@ -5,12 +5,14 @@
 //! status 3, but only once its work is done; a reader of stdout that has gone away (`| head`) wanted no
 //! more of it. Text is printed without control characters, since names in it are chosen by others.
 
-use super::{screen, terminal};
+use super::{log, screen, terminal};
 use crate::printable::{self, Printable};
+pub use crate::units::age;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Version of everything that `--json` prints.
 pub const JSON_FORMAT: u32 = 1;
@@ -48,6 +50,15 @@ pub fn raw(text: &str) {
     }
 }
 
+/// Whether messages have the time, as the lines of the log have.
+static STAMPED: AtomicBool = AtomicBool::new(false);
+
+/// From now on every message begins with the time, unless a person is looking at stderr: a log
+/// that many nights share is read by it.
+pub fn stamp_messages() {
+    STAMPED.store(!stderr_is_terminal(), Ordering::Relaxed);
+}
+
 /// The first failure to write data, other than that its reader has gone away.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
@@ -65,7 +76,10 @@ pub fn lost() -> Option<&'static io::Error> {
 
 /// Prints a message. One that cannot be written is lost.
 pub fn message(text: &str) {
-    let text = format!("{}\n", printable::lines(text));
+    let text = match STAMPED.load(Ordering::Relaxed) {
+        true => format!("{}  {}\n", log::now(), printable::lines(text)),
+        false => format!("{}\n", printable::lines(text)),
+    };
     screen::suspended(|| write_message(text.as_bytes()));
 }
 
@@ -171,16 +185,6 @@ fn cut(text: &str, width: usize) -> String {
         .join("\n")
 }
 
-/// `93784` seconds as `1 d 2 h`.
-pub fn age(seconds: i64) -> String {
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +199,6 @@ mod tests {
             table(&["stage", "s"], &rows),
             "stage      s\nload    1.25\nverify  10.5"
         );
-        assert_eq!(age(93_784), "1 d 2 h");
         assert_eq!(cut("abcdef\nabc", 4), "abc…\nabc");
     }
 }

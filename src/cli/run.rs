@@ -4,6 +4,7 @@ use super::accept::Accept;
 use super::interrupt::{Ended, guarded, until_signal};
 use super::reject_file::RejectFile;
 use super::screen::Watch;
+use super::waiting::Waiting;
 use super::{Desk, env, output, run_group, worse};
 use crate::deadline::{Deadline, local_zone};
 use crate::load::{PlacedReject, RejectsOverBudget, RejectsSoFar, TableLoad};
@@ -17,6 +18,7 @@ use crate::units::{Bytes, grouped};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -98,7 +100,19 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     let progress = Arc::new(Progress::default());
     let mut worst = None;
     let mut results = Vec::new();
-    for (unit, datasets) in &units {
+    // The last error, and whether other lines came after it.
+    let mut last_error: Option<(String, Option<String>)> = None;
+    let mut buried = false;
+    let several = units.len() > 1;
+    let mut queue: VecDeque<_> = units.iter().map(|unit| (unit, false)).collect();
+    while let Some((item, waits)) = queue.pop_front() {
+        let (unit, datasets) = item;
+        buried |= last_error.is_some();
+        let waiting = waits.then_some(Waiting {
+            place: &place,
+            datasets,
+            options: &options,
+        });
         let [dataset] = datasets.as_slice() else {
             let group = run_group::Together {
                 place: &place,
@@ -106,11 +120,20 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
                 datasets,
                 options: &options,
                 progress: &progress,
+                waiting,
+                comes_back: several && !waits,
             };
             let work = group.run(args.timings, quiet, desk, &mut rejects);
             let ended = Box::pin(work).await?;
             if let Some(code) = ended.stopped {
                 return Ok(code);
+            }
+            if ended.comes_back {
+                queue.push_back((item, true));
+                continue;
+            }
+            if ended.error.is_some() {
+                (last_error, buried) = (ended.error, ended.buried);
             }
             results.extend(ended.results);
             worst = ended
@@ -119,7 +142,13 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
             continue;
         };
         let watch = Watch::start(Arc::clone(&progress), quiet, desk.config.progress_every);
-        let work = nightly::run(&place, dataset, &options, &progress, &env);
+        let work = async {
+            let run = || nightly::run(&place, dataset, &options, &progress, &env);
+            match &waiting {
+                Some(waiting) => waiting.run(&progress, unit.name(), run).await,
+                None => run().await,
+            }
+        };
         let names = vec![dataset.name.clone()];
         let mut record = RunRecord::new(&place, &progress, unit.name(), names);
         let ended = guarded(&place, datasets, record.during(work)).await;
@@ -144,19 +173,30 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
                         args.timings,
                     ))?;
                 }
+                log_outcome(&dataset.name, &outcome);
                 until_signal(told::after_run(&place, &dataset.name, Ok(&outcome))).await?;
             }
             Ok(Ended::Stopped(code)) => {
                 told::stopped(&place, &dataset.name, code).await;
                 return Ok(code);
             }
+            Err(error) if several && !waits && status_of(&error) == Status::Busy => {
+                comes_back(&error);
+                queue.push_back((item, true));
+            }
             Err(error) => {
                 let status = status_of(&error);
                 results.push(failed(&dataset.name, &error, &mut rejects)?);
                 worst = Some(worse(worst, status));
-                until_signal(told::after_run(&place, &dataset.name, Err(&error))).await?;
+                last_error = Some(in_words(&dataset.name, &error));
+                let told = told::after_run(&place, &dataset.name, Err(&error));
+                buried = until_signal(told).await?;
             }
         }
+    }
+    // Whoever looks at the end of the log finds the reason there.
+    if let Some((text, hint)) = last_error.filter(|_| buried) {
+        output::error(&text, hint.as_deref());
     }
     rejects.finish()?;
     if desk.json {
@@ -176,9 +216,23 @@ pub(super) fn failed(
     } else if let Some(so_far) = error.downcast_ref::<RejectsSoFar>() {
         rejects.write(so_far.rejects.iter())?;
     }
-    let text = explain_chain(error);
-    output::error(&format!("run `{dataset}`: {text}"), hint_of(error));
+    let (text, hint) = in_words(dataset, error);
+    output::error(&text, hint.as_deref());
     Ok(as_json(dataset, error))
+}
+
+/// Why a dataset or a group has failed, and what to do.
+pub(super) fn in_words(name: &str, error: &anyhow::Error) -> (String, Option<String>) {
+    let text = format!("run `{name}`: {}", explain_chain(error));
+    (text, hint_of(error).map(str::to_owned))
+}
+
+/// Says that the other datasets of the list are run first.
+pub(super) fn comes_back(error: &anyhow::Error) {
+    tracing::warn!(
+        "{}; the other datasets of the list are run meanwhile",
+        explain_chain(error)
+    );
 }
 
 /// A dataset that has come to nothing.
@@ -201,6 +255,31 @@ pub(super) fn merge(dataset: &str, outcome: &Outcome) -> Result<Value> {
         object.insert("dataset".into(), dataset.into());
     }
     Ok(value)
+}
+
+/// The outcome as lines of the log, which has a time and a dataset on each line; the table is data.
+pub(super) fn log_outcome(dataset: &str, outcome: &Outcome) {
+    let (report, what) = match outcome {
+        Outcome::Unchanged { live } => {
+            tracing::info!("{dataset}: inputs unchanged, `{live}` stays live");
+            return;
+        }
+        Outcome::Published(report) => (report, "is live"),
+        Outcome::Verified(report) => (report, "is verified and waits"),
+    };
+    tracing::info!(
+        "{dataset}: `{}` {what}: {} rows, {} rejects, {:.0} s",
+        report.build,
+        grouped(report.rows),
+        grouped(report.rejected),
+        report.seconds
+    );
+    for name in &report.retired.closed {
+        tracing::info!("{dataset}: retired `{name}`: closed, dropped after the grace time");
+    }
+    for name in &report.retired.dropped {
+        tracing::info!("{dataset}: retired `{name}`: dropped");
+    }
 }
 
 /// An outcome in words; `unit` is what to type to move it.

@@ -2,8 +2,11 @@
 
 use super::interrupt::{Ended, guarded, until_signal};
 use super::reject_file::RejectFile;
-use super::run::{as_json, describe, failed, merge, outcome_rejects};
+use super::run::{
+    as_json, comes_back, describe, failed, in_words, log_outcome, merge, outcome_rejects,
+};
 use super::screen::Watch;
+use super::waiting::Waiting;
 use super::{Desk, env, output, worse};
 use crate::config::groups::Unit;
 use crate::dataset::Dataset;
@@ -12,7 +15,7 @@ use crate::nightly::{Options, Outcome};
 use crate::operation::run_record::RunRecord;
 use crate::operation::{Workplace, told};
 use crate::postgres::error::explain_chain;
-use crate::problem::{Status, hint_of, status_of};
+use crate::problem::{Status, status_of};
 use crate::progress::Progress;
 use anyhow::Result;
 use serde_json::Value;
@@ -25,6 +28,10 @@ pub struct Together<'t> {
     pub datasets: &'t [Dataset],
     pub options: &'t Options,
     pub progress: &'t Arc<Progress>,
+    /// Another run was found at work; it is waited for.
+    pub waiting: Option<Waiting<'t>>,
+    /// If another run is at work, this group is run once more, after the others of the list.
+    pub comes_back: bool,
 }
 
 /// What became of it.
@@ -35,6 +42,11 @@ pub struct Told {
     pub worst: Option<Status>,
     /// A signal came; the exit status for it.
     pub stopped: Option<u8>,
+    /// Another run was at work, and nothing was begun.
+    pub comes_back: bool,
+    /// The last error that was printed, with its hint, and whether lines came after it.
+    pub error: Option<(String, Option<String>)>,
+    pub buried: bool,
 }
 
 impl Told {
@@ -54,14 +66,16 @@ impl Together<'_> {
     ) -> Result<Told> {
         let (place, datasets) = (self.place, self.datasets);
         let watch = Watch::start(Arc::clone(self.progress), quiet, desk.config.progress_every);
-        let work = together::run(
-            place,
-            self.unit,
-            datasets,
-            self.options,
-            self.progress,
-            &env,
-        );
+        let work = async {
+            let run = || {
+                let (unit, options) = (self.unit, self.options);
+                together::run(place, unit, datasets, options, self.progress, &env)
+            };
+            match &self.waiting {
+                Some(waiting) => waiting.run(self.progress, self.unit.name(), run).await,
+                None => run().await,
+            }
+        };
         let names = datasets.iter().map(|dataset| dataset.name.clone());
         let mut record = RunRecord::new(place, self.progress, self.unit.name(), names.collect());
         let ended = guarded(place, datasets, record.during(work)).await;
@@ -86,12 +100,17 @@ impl Together<'_> {
                 }
                 told.stopped = Some(code);
             }
+            Err(error) if self.comes_back && status_of(&error) == Status::Busy => {
+                comes_back(&error);
+                told.comes_back = true;
+            }
             Err(error) => {
-                self.say(&error);
+                told.error = Some(self.say(&error));
                 told.status(&error);
                 for dataset in datasets {
                     told.results.push(as_json(&dataset.name, &error));
-                    until_signal(told::after_run(place, &dataset.name, Err(&error))).await?;
+                    let after = told::after_run(place, &dataset.name, Err(&error));
+                    told.buried |= until_signal(after).await?;
                 }
             }
         }
@@ -108,7 +127,7 @@ impl Together<'_> {
     ) -> Result<()> {
         let not_moved = night.not_moved.as_ref();
         if let Some(error) = not_moved {
-            self.say(error);
+            told.error = Some(self.say(error));
             told.status(error);
         }
         for (dataset, outcome) in self.datasets.iter().zip(&night.outcomes) {
@@ -116,6 +135,7 @@ impl Together<'_> {
             match (outcome, not_moved) {
                 (Err(error), _) => {
                     told.results.push(failed(name, error, rejects)?);
+                    told.error = Some(in_words(name, error));
                     told.status(error);
                 }
                 (Ok(outcome @ Outcome::Verified(_)), Some(error)) => {
@@ -125,6 +145,8 @@ impl Together<'_> {
                 (Ok(outcome), _) => {
                     rejects.write(outcome_rejects(outcome))?;
                     told.results.push(merge(name, outcome)?);
+                    log_outcome(name, outcome);
+                    told.buried |= told.error.is_some();
                     if !desk.json {
                         output::line(&describe(name, self.unit.name(), outcome, timings))?;
                     }
@@ -137,7 +159,7 @@ impl Together<'_> {
                 (Ok(Outcome::Verified(_)), Some(error)) => Err(error),
                 (Ok(outcome), _) => Ok(outcome),
             };
-            until_signal(told::after_run(self.place, &dataset.name, ended)).await?;
+            told.buried |= until_signal(told::after_run(self.place, &dataset.name, ended)).await?;
         }
         Ok(())
     }
@@ -166,11 +188,9 @@ impl Together<'_> {
         (status, (!texts.is_empty()).then(|| texts.join("; ")))
     }
 
-    fn say(&self, error: &anyhow::Error) {
-        let text = explain_chain(error);
-        output::error(
-            &format!("run `{}`: {text}", self.unit.name()),
-            hint_of(error),
-        );
+    fn say(&self, error: &anyhow::Error) -> (String, Option<String>) {
+        let (text, hint) = in_words(self.unit.name(), error);
+        output::error(&text, hint.as_deref());
+        (text, hint)
     }
 }

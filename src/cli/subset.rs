@@ -1,7 +1,8 @@
 //! `overnight subset`: a small copy of a build that behaves like it.
 
 use super::interrupt::{Ended, stoppable};
-use super::{Desk, env, holds_password, output};
+use super::{Desk, env, output};
+use crate::config::exposed::has_password;
 use crate::operation::subset::{Artifact, Destination, Made, choose, clones, sweep, take};
 use crate::problem::Problem;
 use crate::subset::plan::Plan;
@@ -147,7 +148,7 @@ fn dropped(dataset: &str, names: &[String], desk: &Desk) -> Result<u8> {
 
 async fn subset(dataset: &str, args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(dataset)?;
-    if args.to.as_deref().is_some_and(holds_password) {
+    if args.to.as_deref().is_some_and(has_password) {
         bail!(
             Problem::usage("--to holds a password, which every user of this machine could read")
                 .hint("leave it out and use ~/.pgpass or a service file, or write --to env:NAME")

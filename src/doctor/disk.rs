@@ -47,14 +47,22 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         let log = log::log(visit.session).await?;
         spaces.push(disk::reckoned(visit.session, size, log.bytes).await?);
     }
-    if spaces.is_empty() && failures.is_empty() {
-        notes.warn(
+    let local = visit.server.target().is_local() && settings.server_disk.is_none();
+    let data = visit.data.clone();
+    let unwatched = disk::unwatched(visit.session, local, data, &settings.folders).await?;
+    match unwatched {
+        Some((finding, todo)) => notes.problem(
+            format!("{finding}; the next build needs about {}", Bytes(next)),
+            todo,
+        ),
+        None if spaces.is_empty() && failures.is_empty() => notes.warn(
             format!(
                 "no role can see the disk of this server; the next build needs about {}",
                 Bytes(next)
             ),
-            "declare `server_disk`, or for a server on this machine `folders`, in [brake]",
-        );
+            "declare `server_disk` in [brake]",
+        ),
+        None => {}
     }
     for space in spaces {
         let (mark, _) = disk::marks(space.size_bytes, settings.free, settings.free_min);

@@ -2,14 +2,19 @@
 
 use super::{Known, Notes, Visit};
 use crate::ledger::State;
+use crate::rotate::preconditions::Preconditions;
 use anyhow::{Context, Result};
 
-pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
+/// Databases that one finding names; of more there is only the number.
+const LISTED: usize = 5;
+
+pub(super) async fn look(visit: &Visit<'_>, known: &[Known], beyond: &[Known]) -> Result<Notes> {
     let mut notes = Notes::new("leftovers");
     let rows = visit
         .session
         .query(
-            "select oid, datname::text, datconnlimit from pg_database",
+            "select oid, datname::text, datconnlimit, pg_get_userbyid(datdba) = current_user, datallowconn
+             from pg_database order by datname",
             &[],
         )
         .await
@@ -18,19 +23,47 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         .iter()
         .map(|row| (row.get(0), row.get(1), row.get(2)))
         .collect();
-    let mut datasets: Vec<&str> = visit.datasets.iter().map(|of| of.name.as_str()).collect();
-    datasets.extend(known.iter().map(|known| known.row.dataset.as_str()));
-    let builds = || known.iter().flat_map(|known| &known.builds);
-    for (oid, name, limit) in &databases {
-        let looks_like_ours = datasets.iter().any(|dataset| is_build_name(name, dataset));
-        let is_known =
-            builds().any(|build| build.database_oid == Some(*oid) || build.name == *name);
-        if looks_like_ours && !is_known {
-            notes.warn(
-                format!("`{name}` is called like a build, and the ledger does not know it"),
-                "nothing will ever drop it: look what it is, and drop it by hand",
-            );
+    let mut names: Vec<&str> = visit.datasets.iter().map(|of| of.name.as_str()).collect();
+    names.extend(known.iter().map(|known| known.row.dataset.as_str()));
+    let builds = || known.iter().chain(beyond).flat_map(|known| &known.builds);
+    let is_known = |oid: u32, name: &str| {
+        builds().any(|build| build.database_oid == Some(oid) || build.name == name)
+    };
+    let mut lost = Vec::new();
+    for row in &rows {
+        let (oid, name): (u32, String) = (row.get(0), row.get(1));
+        let like = names.iter().any(|dataset| is_build_name(&name, dataset));
+        if !like || is_known(oid, &name) {
+            continue;
         }
+        let (owned, open): (bool, bool) = (row.get(3), row.get(4));
+        // A sealed or retired build takes no connections, so its stamp cannot be read here.
+        match owned && (!open || has_stamp(visit, &name).await) {
+            true => lost.push(format!("`{name}`")),
+            false => notes.warn(
+                format!("`{name}` is called like a build, and the ledger does not know it"),
+                "it does not carry our stamp, so nothing will ever drop it: ask who made it",
+            ),
+        }
+    }
+    if !lost.is_empty() {
+        let more = lost.len().saturating_sub(LISTED);
+        lost.truncate(LISTED);
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        notes.problem(
+            format!(
+                "the ledger `{}` does not know builds that are there: {}{more}",
+                visit.config.control_database,
+                lost.join(", ")
+            ),
+            "the ledger is gone, or older than they are: `overnight reconcile --adopt`",
+        );
+    }
+    for (oid, name, limit) in &databases {
+        let is_known = is_known(*oid, name);
         if *limit == -2 && is_known {
             notes.warn(
                 format!("a drop of `{name}` was cut short"),
@@ -63,20 +96,6 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
                 );
             }
         }
-        if known.row.held {
-            notes.warn(
-                format!(
-                    "`{dataset}` is held by {} ({})",
-                    known.row.held_by.as_deref().unwrap_or("somebody"),
-                    known
-                        .row
-                        .hold_reason
-                        .as_deref()
-                        .unwrap_or("no reason given")
-                ),
-                format!("`overnight release {typed}` when the cause is gone"),
-            );
-        }
         let open = match visit.ledger {
             Some(ledger) => ledger.open_flips(dataset).await?,
             None => Vec::new(),
@@ -89,6 +108,18 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         }
     }
     Ok(notes.or_ok("none"))
+}
+
+/// Whether a database carries our stamp.
+async fn has_stamp(visit: &Visit<'_>, database: &str) -> bool {
+    let preconditions = Preconditions {
+        session: visit.session,
+        ledger: visit.ledger,
+        server: visit.server,
+        router: visit.router,
+        groups: &visit.config.groups,
+    };
+    preconditions.has_stamp(database).await
 }
 
 /// `dataset_20261121t051002z`.

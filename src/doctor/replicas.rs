@@ -14,7 +14,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
     if let Some(found) = replicas::undeclared(ledger, &standbys.declared).await? {
         match standbys.ignore_undeclared {
             true => notes.ok(format!("{found} (ignored)")),
-            false => notes.problem(found, "declare them as [[replica]] in overnight.toml"),
+            false => notes.problem(found, replicas::DECLARE),
         }
     }
     for standby in &standbys.declared {
@@ -24,10 +24,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
             let alias = visit.router.name_of_live(&known.row.dataset, live);
             if let Err(error) = replicas::has_live(ledger, standby, alias, live).await {
                 well = false;
-                notes.problem(
-                    explain_chain(&error),
-                    "bring it back; until then every move of an alias is refused",
-                );
+                notes.problem(explain_chain(&error), replicas::BRING_BACK);
                 break;
             }
         }

@@ -1,6 +1,7 @@
 //! Rights: what the tool's role and the readers lack, and what they have too much of.
 
 use super::{Known, Notes, Visit, present};
+use crate::postgres::LOOK;
 use anyhow::{Context, Result};
 
 /// Roles that lead out of the database onto the server's machine.
@@ -12,7 +13,18 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
     databases(visit, known, &mut notes).await?;
     for dataset in visit.datasets {
         for reader in &dataset.settings.readers {
-            look_at_reader(visit, known, &dataset.name, reader, &mut notes).await?;
+            let looked = look_at_reader(visit, known, &dataset.name, reader, &mut notes).await;
+            if let Err(error) = looked {
+                notes.unknown(
+                    &format!("the reader `{reader}` of `{}`", dataset.name),
+                    &error,
+                );
+            }
+        }
+    }
+    for known in known {
+        if let Err(error) = public(visit, known, &mut notes).await {
+            notes.unknown(&format!("the live `{}`", known.row.dataset), &error);
         }
     }
     Ok(notes.or_ok("the role has what it needs and no more; readers only read"))
@@ -23,8 +35,7 @@ async fn own(visit: &Visit<'_>, notes: &mut Notes) -> Result<()> {
     let row = visit
         .session
         .query_one(
-            "select rolname::text, rolcreatedb, rolsuper, rolreplication, rolbypassrls, rolcreaterole,
-                    pg_has_role('pg_signal_backend', 'usage'),
+            "select rolname::text, rolsuper, rolreplication, rolbypassrls, rolcreaterole,
                     (select coalesce(string_agg(name, ', '), '') from unnest(string_to_array($1, ' ')) name
                       where pg_has_role(name, 'usage'))
              from pg_roles where rolname = current_user",
@@ -33,27 +44,14 @@ async fn own(visit: &Visit<'_>, notes: &mut Notes) -> Result<()> {
         .await
         .context("ask for the rights of the role")?;
     let role: String = row.get(0);
-    let (create, superuser): (bool, bool) = (row.get(1), row.get(2));
-    if superuser {
+    if row.get(1) {
         notes.warn(
             format!("the role `{role}` is a superuser"),
             format!("alter role {role} nosuperuser createdb; grant pg_signal_backend to {role}"),
         );
         return Ok(());
     }
-    if !create {
-        notes.problem(
-            format!("the role `{role}` may not create databases"),
-            format!("alter role {role} createdb"),
-        );
-    }
-    if !row.get::<_, bool>(6) {
-        notes.problem(
-            format!("the role `{role}` may not end sessions of services, so that it cannot move the alias"),
-            format!("grant pg_signal_backend to {role}"),
-        );
-    }
-    for (index, attribute) in [(3, "replication"), (4, "bypassrls"), (5, "createrole")] {
+    for (index, attribute) in [(2, "replication"), (3, "bypassrls"), (4, "createrole")] {
         if row.get::<_, bool>(index) {
             notes.warn(
                 format!("the role `{role}` has {attribute}, which it does not need"),
@@ -61,7 +59,7 @@ async fn own(visit: &Visit<'_>, notes: &mut Notes) -> Result<()> {
             );
         }
     }
-    let files: String = row.get(7);
+    let files: String = row.get(5);
     if !files.is_empty() {
         notes.warn(
             format!("the role `{role}` is a member of {files}: a mistake in SQL could reach the server's files"),
@@ -88,7 +86,7 @@ async fn databases(visit: &Visit<'_>, known: &[Known], notes: &mut Notes) -> Res
         if row.get(2) {
             notes.problem(
                 format!("`{name}` belongs to `{owner}`: it can be neither renamed nor dropped"),
-                format!("alter database {name} owner to the role of overnight"),
+                format!("alter database {name} owner to {}", visit.session.user()),
             );
         }
         if row.get(3) {
@@ -124,7 +122,9 @@ async fn look_at_reader(
                         and (d.datdba = r.oid or has_database_privilege(r.oid, d.oid, 'create')
                              or has_database_privilege(r.oid, d.oid, 'temporary'))),
                     (select has_database_privilege(r.oid, d.oid, 'connect') from pg_database d where d.oid = $2),
-                    pg_has_role(r.oid, 'member')
+                    pg_has_role(r.oid, 'member'),
+                    (select string_agg(m.rolname, ', ' order by m.rolname) from pg_auth_members g join pg_roles m on m.oid = g.member
+                      where g.roleid = r.oid and m.rolname <> current_user and not m.rolsuper and pg_has_role(m.oid, r.oid, 'usage'))
              from pg_roles r where rolname = $1",
             &[&reader, &live, &FILES, &present(known)],
         )
@@ -160,6 +160,14 @@ async fn look_at_reader(
             format!("revoke create, temporary on these databases from {reader}"),
         );
     }
+    if let Some(members) = row.get::<_, Option<String>>(5) {
+        notes.warn(
+            format!(
+                "members of the reader `{reader}` of `{dataset}` read what it reads: {members}"
+            ),
+            format!("revoke {reader} from {members}, unless they are meant to"),
+        );
+    }
     if row.get::<_, Option<bool>>(3) == Some(false) {
         notes.problem(
             format!("the reader `{reader}` may not connect to `{dataset}`"),
@@ -176,7 +184,40 @@ async fn look_at_reader(
     {
         notes.warn(
             format!("nothing is tried as the reader `{reader}`: its rights are only asked for"),
-            format!("set `probe` in dataset.toml, or grant {reader} to the role of overnight"),
+            format!(
+                "set `probe` in dataset.toml, or grant {reader} to {}",
+                visit.session.user()
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Tables of the live build that every role may read which may connect.
+async fn public(visit: &Visit<'_>, known: &Known, notes: &mut Notes) -> Result<()> {
+    let Some(live) = known.live() else {
+        return Ok(());
+    };
+    let dataset = &known.row.dataset;
+    let name = visit.router.name_of_live(dataset, live);
+    let session = visit.server.connect(name, "doctor").await?;
+    session.limit(LOOK, LOOK).await?;
+    let row = session
+        .query_one(
+            "select string_agg(format('%I.%I', n.nspname, c.relname), ', ' order by 1)
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^pg_'
+               and n.nspname not in ('information_schema', 'overnight')
+               and exists (select from aclexplode(c.relacl) a where a.grantee = 0 and a.privilege_type = 'SELECT')",
+            &[],
+        )
+        .await
+        .context("ask what PUBLIC may read")?;
+    session.close().await;
+    if let Some(tables) = row.get::<_, Option<String>>(0) {
+        notes.warn(
+            format!("every role that may connect to `{dataset}` may read {tables}"),
+            format!("revoke select on {tables} from public, in the schema files and in `{name}`"),
         );
     }
     Ok(())

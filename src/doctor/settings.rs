@@ -48,14 +48,14 @@ const RULES: &[Rule] = &[
         wrong: &["all", "mod", "ddl"],
         level: Level::Warning,
         finding: "the server's log keeps statements, which may hold values",
-        todo: "a superuser: alter role NAME set log_statement = 'none'",
+        todo: "a superuser: alter role ROLE set log_statement = 'none'",
     },
     Rule {
         name: "log_error_verbosity",
         wrong: &["default", "verbose"],
         level: Level::Warning,
         finding: "the server's log keeps the details of errors, which hold rows",
-        todo: "a superuser: alter role NAME set log_error_verbosity = 'terse'",
+        todo: "a superuser: alter role ROLE set log_error_verbosity = 'terse'",
     },
 ];
 
@@ -79,7 +79,11 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known]) -> Result<Notes> {
         let value = found.get(rule.name).map_or("", String::as_str);
         if rule.wrong.contains(&value) {
             let finding = format!("{} is {value}: {}", rule.name, rule.finding);
-            notes.add(rule.level, finding, Some(rule.todo.to_owned()));
+            notes.add(
+                rule.level,
+                finding,
+                Some(rule.todo.replace("ROLE", visit.session.user())),
+            );
         }
     }
     log_size(visit, &mut notes).await?;

@@ -20,16 +20,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What a claim lasts beyond the timeout of its attempt, which ends a command not at once.
 const LEASE_BEYOND: Duration = Duration::from_secs(10);
 
-/// Tells every hook what waits for it. What could not be delivered is a warning.
+/// Tells every hook what waits for it. What could not be delivered is a warning. Returns whether all of
+/// it was delivered.
 ///
 /// # Errors
 /// The ledger cannot be read or written; what was delivered meanwhile may be delivered again.
-pub async fn deliver(ledger: &Ledger, hooks: &[Hook]) -> Result<()> {
+pub async fn deliver(ledger: &Ledger, hooks: &[Hook]) -> Result<bool> {
     let told = join_all(hooks.iter().map(|hook| tell_one(ledger, hook))).await;
-    told.into_iter().collect()
+    let told: Vec<bool> = told.into_iter().collect::<Result<_>>()?;
+    Ok(told.into_iter().all(|delivered| delivered))
 }
 
-async fn tell_one(ledger: &Ledger, hook: &Hook) -> Result<()> {
+async fn tell_one(ledger: &Ledger, hook: &Hook) -> Result<bool> {
     let began = Instant::now();
     let mut pause = PAUSE;
     loop {
@@ -50,13 +52,13 @@ async fn tell_one(ledger: &Ledger, hook: &Hook) -> Result<()> {
                 .await?;
             last = error.or(last);
         }
-        let Some(error) = last else { return Ok(()) };
+        let Some(error) = last else { return Ok(true) };
         if began.elapsed() + pause > hook.try_for || !switch::on("hook.retry") {
             tracing::warn!(
                 hook = %hook.name,
                 "not delivered: {error}; the next command tries again"
             );
-            return Ok(());
+            return Ok(false);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -18,6 +18,7 @@ pub mod groups;
 mod inputs;
 mod locks;
 pub mod profiles;
+pub mod projects;
 pub mod report;
 pub mod runs;
 mod server_version;
@@ -88,6 +89,7 @@ impl Ledger {
         create_database(server, database).await?;
         let session = limited(server, database, purpose).await?;
         refuse_pooler(&session).await?;
+        refuse_standby(server, &session).await?;
         create_tables(&session, database).await?;
         let who: String = session
             .query_one("select session_user::text", &[])
@@ -233,6 +235,7 @@ async fn create_database(server: &Server, database: &str) -> Result<()> {
     if found.is_some() {
         return Ok(());
     }
+    refuse_standby(server, &maintenance).await?;
     crashpoint::reached("control.before_create");
     let created = maintenance
         .batch_execute(&format!(
@@ -248,8 +251,12 @@ async fn create_database(server: &Server, database: &str) -> Result<()> {
                 || error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             return Err(error).context(
-                Problem::dependency(format!("create the control database `{database}`"))
-                    .hint("the role needs CREATEDB: alter role NAME createdb"),
+                Problem::dependency(format!("create the control database `{database}`")).hint(
+                    format!(
+                        "the role needs CREATEDB; as a superuser: alter role {} createdb",
+                        maintenance.user()
+                    ),
+                ),
             );
         }
         Err(error) => {
@@ -380,6 +387,24 @@ async fn claim(session: &Session, database: &str) -> Result<()> {
 
 /// A transaction pooler would give each transaction another session, and the lock would hold
 /// nothing.
+/// A standby can be read only: nothing can be recorded, built or moved there.
+async fn refuse_standby(server: &Server, session: &Session) -> Result<()> {
+    let is_standby: bool = session
+        .query_one("select pg_is_in_recovery()", &[])
+        .await
+        .context("ask whether the server is a standby")?
+        .get(0);
+    if !is_standby || !switch::on("target.standby") {
+        return Ok(());
+    }
+    let (host, port) = server.target().first_place().unwrap_or_default();
+    bail!(
+        Problem::dependency(format!("the target, {host}:{port}, is a standby, which is read only")).hint(
+            "name the primary; or list every server in the target with target_session_attrs=read-write, so that a failover is followed"
+        )
+    )
+}
+
 async fn refuse_pooler(session: &Session) -> Result<()> {
     let mut pids = Vec::new();
     for _ in 0..3 {

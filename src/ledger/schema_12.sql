@@ -118,3 +118,6 @@ begin
     return new;
 end
 $$;
+
+-- The project whose run built the dataset last: its folder, and the machine that the folder is on.
+alter table ledger.dataset add project text, add project_host text;

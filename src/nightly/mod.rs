@@ -9,9 +9,11 @@
 mod approval;
 mod bounded;
 pub mod brake;
+mod early;
 mod fill;
 pub mod inputs;
 mod prepare;
+pub mod project;
 mod resume;
 pub mod together;
 
@@ -39,7 +41,7 @@ use crate::problem::Problem;
 use crate::progress::{Progress, StageTime};
 use crate::retire::Retired;
 use crate::rotate::probe::Prober;
-use crate::rotate::{consumers, refuse_stranger};
+use crate::rotate::refuse_stranger;
 use crate::schema::files::SqlFiles;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
@@ -202,8 +204,8 @@ async fn make(
     }
     if !options.no_rotate {
         refuse_stranger(ledger, &place.router, &dataset.name).await?;
-        consumers::warn_early(ledger, dataset).await?;
     }
+    early::warn(place, ledger, dataset, files, options, env).await?;
     let mut this = Run {
         place,
         ledger,

@@ -5,7 +5,9 @@
 //! builds of the others waiting; one with unchanged inputs keeps its live build and stands in nobody's
 //! way. The locks of all builds are taken before the first of them begins.
 
-use super::{Built, Made, Options, Outcome, Report, bounded, held_back, make, publish_subset};
+use super::{
+    Built, Made, Options, Outcome, Report, bounded, held_back, make, project, publish_subset,
+};
 use crate::config::Env;
 use crate::config::groups::Unit;
 use crate::dataset::Dataset;
@@ -66,7 +68,10 @@ pub async fn run(
     let mut ledgers = Vec::new();
     for dataset in datasets {
         let purpose = format!("run {}", dataset.name);
-        ledgers.push(place.for_build(dataset, &purpose).await?);
+        let ledger = place.for_build(dataset, &purpose).await?;
+        let folder = &place.config.project;
+        project::gate(&ledger, folder, dataset, &options.overrides).await?;
+        ledgers.push(ledger);
     }
     let mut outcomes: Vec<Option<Result<Outcome>>> = Vec::new();
     let mut ready = Vec::new();

@@ -18,7 +18,16 @@ const LEDGER_LIMIT: Duration = Duration::from_secs(15);
 const STOPPED_LIMIT: Duration = Duration::from_millis(500);
 
 /// Tells hooks how a run ended, and what waits from earlier.
-pub async fn after_run(place: &Workplace, dataset: &str, ended: Result<&Outcome, &anyhow::Error>) {
+///
+/// Returns whether a warning was printed, behind which the outcome is no longer the last line.
+pub async fn after_run(
+    place: &Workplace,
+    dataset: &str,
+    ended: Result<&Outcome, &anyhow::Error>,
+) -> bool {
+    if place.config.hooks.is_empty() && ended.is_err() {
+        return false;
+    }
     let mut detail = None;
     let (kind, build, status) = match ended {
         // The move itself is what is told.
@@ -52,7 +61,7 @@ pub async fn after_run(place: &Workplace, dataset: &str, ended: Result<&Outcome,
             Err(error)
         }
     };
-    warn(told);
+    warn(&place.config, told)
 }
 
 /// Tells hooks where the alias has moved, and what waits from earlier.
@@ -61,7 +70,7 @@ pub async fn after_move(place: &Workplace, dataset: &str) {
         let ledger = place.ledger("hooks").await?;
         tell(&ledger, &place.config, dataset, None).await
     };
-    warn(told.await);
+    warn(&place.config, told.await);
 }
 
 /// Tells hooks that no run could begin, because something that it needs is not there.
@@ -79,6 +88,9 @@ pub async fn before_run(config: &Config, dataset: &str, error: &anyhow::Error) {
 
 /// Writes down that a run was stopped by a signal; the next command tells it.
 pub async fn stopped(place: &Workplace, dataset: &str, status: u8) {
+    if place.config.hooks.is_empty() {
+        return;
+    }
     let event = Event {
         kind: Kind::Failed,
         dataset,
@@ -92,11 +104,10 @@ pub async fn stopped(place: &Workplace, dataset: &str, status: u8) {
         hooks::tell(&ledger, &place.config.hooks, &event).await
     };
     let written = tokio::time::timeout(STOPPED_LIMIT, written).await;
-    warn(
-        written
-            .context("write down that the run was stopped")
-            .flatten(),
-    );
+    let written = written
+        .context("write down that the run was stopped")
+        .flatten();
+    warn(&place.config, written.map(|()| true));
 }
 
 async fn tell(
@@ -104,7 +115,7 @@ async fn tell(
     config: &Config,
     dataset: &str,
     event: Option<&Event<'_>>,
-) -> Result<()> {
+) -> Result<bool> {
     let moves = hooks::tell_moves(ledger, &config.hooks, dataset).await?;
     // One event tells how a run ended: if the alias has moved, that is it.
     if let Some(event) = event.filter(|_| moves == 0) {
@@ -120,8 +131,17 @@ fn failure(status: Status) -> Kind {
     }
 }
 
-fn warn(told: Result<()>) {
-    if let Err(error) = told {
-        tracing::warn!("tell the hooks: {}", explain_chain(&error));
+/// Returns whether anything was printed: an error, or, before, that something was not delivered.
+fn warn(config: &Config, told: Result<bool>) -> bool {
+    match told {
+        Ok(delivered) => !delivered,
+        Err(error) if config.hooks.is_empty() => {
+            tracing::debug!("tell the hooks: {}", explain_chain(&error));
+            false
+        }
+        Err(error) => {
+            tracing::warn!("tell the hooks: {}", explain_chain(&error));
+            true
+        }
     }
 }

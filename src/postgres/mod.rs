@@ -190,6 +190,7 @@ impl Server {
     async fn open(&self, login: Login<'_>) -> anyhow::Result<Session> {
         let end = Instant::now() + self.inner.patience;
         let mut pause = Duration::from_millis(250);
+        let mut warned = false;
         loop {
             let error = match self.open_once(login).await {
                 Ok(session) => return Ok(session),
@@ -201,10 +202,14 @@ impl Server {
             if !full || Instant::now() + pause >= end || !crate::switch::on("connect.retry") {
                 return Err(error);
             }
-            tracing::warn!(
-                "no connection is left for `{}`; trying again",
-                login.purpose
-            );
+            if !warned {
+                warned = true;
+                tracing::warn!(
+                    "no connection is left for `{}`; trying again for {} s",
+                    login.purpose,
+                    self.inner.patience.as_secs()
+                );
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(4));
         }
@@ -250,6 +255,7 @@ impl Server {
             place: host.to_string(),
             mode,
             is_socket,
+            bare: login.bare,
         };
         let mut first: Option<anyhow::Error> = None;
         for driver_mode in tries {

@@ -59,6 +59,9 @@ pub struct Refusal {
     pub(super) hint: String,
 }
 
+/// What the driver says of a server that is read only, where one that can be written was asked for.
+const READ_ONLY: &str = "database does not allow writes";
+
 /// What is known of an attempt that failed.
 pub(super) struct Attempt<'a> {
     pub database: &'a str,
@@ -66,6 +69,8 @@ pub(super) struct Attempt<'a> {
     pub place: String,
     pub mode: SslMode,
     pub is_socket: bool,
+    /// The console of a pooler, or a session through one, is what is wanted.
+    pub bare: bool,
 }
 
 impl Attempt<'_> {
@@ -101,10 +106,30 @@ impl Attempt<'_> {
                 "the password comes from the connection string, PGPASSWORD, or the password file"
                     .into(),
             ),
-            "28000" if message.contains("no encryption") || message.contains("SSL off") => (
+            // PgBouncer's words; the server says that a database "does not exist".
+            _ if message.contains("no such database: ") && !self.bare => {
+                return self.refused(
+                    Reason::Unsuitable,
+                    format!("a connection pooler answers there, and it has no database `{}`", self.database),
+                    "let the target lead to the Postgres server itself; services may go on using the pooler",
+                );
+            }
+            "28000" if message.contains("rejects connection") => (
                 Reason::NotAllowed,
-                "the server wants TLS: set `sslmode=require` or more".into(),
+                format!(
+                    "a `reject` line of pg_hba.conf matches role `{user}`, this database and this address"
+                ),
             ),
+            "28000"
+                if matches!(self.mode, SslMode::Disable | SslMode::Allow)
+                    && (message.contains("no encryption") || message.contains("SSL off")) =>
+            {
+                (
+                    Reason::NotAllowed,
+                    "if pg_hba.conf has a `hostssl` line for it, set `sslmode=require` or more"
+                        .into(),
+                )
+            }
             "28000" => (
                 Reason::NotAllowed,
                 format!("check that role `{user}` exists and that pg_hba.conf lets it in"),
@@ -166,11 +191,22 @@ impl Attempt<'_> {
                 "there is no such socket",
                 "check that the server runs, and its unix_socket_directories",
             ),
-            ("error connecting to server", Some(io::ErrorKind::PermissionDenied)) if self.is_socket => {
+            // The driver's words for `target_session_attrs`; they come with the same kind.
+            ("error connecting to server", Some(io::ErrorKind::PermissionDenied))
+                if self.is_socket && cause != READ_ONLY =>
+            {
                 self.refused(Reason::NotAllowed, "permission denied", "this user may not open the socket")
             }
             ("error connecting to server", Some(io::ErrorKind::PermissionDenied)) => {
-                self.refused(Reason::Unsuitable, cause, "`target_session_attrs` asks for a server that can be written")
+                let message = match cause.as_str() {
+                    READ_ONLY => "is a standby, which is read only",
+                    cause => cause,
+                };
+                self.refused(
+                    Reason::Unsuitable,
+                    message,
+                    "`target_session_attrs` asks for a server that can be written: name the primary, or list every server",
+                )
             }
             ("error connecting to server", Some(io::ErrorKind::TimedOut)) => self.timed_out(),
             ("error connecting to server", _) => {

@@ -18,16 +18,9 @@ pub async fn gate(ledger: &Ledger, dataset: &Dataset, to: &Build) -> Result<Gate
     gate_of(ledger, dataset, to.schema_version).await
 }
 
-/// Says before hours of building what would stop the move after them: there is time to act.
-pub async fn warn_early(ledger: &Ledger, dataset: &Dataset) -> Result<()> {
-    let gate = gate_of(ledger, dataset, dataset.settings.schema_version).await?;
-    if gate.stops() {
-        tracing::warn!(
-            "this run will build and verify, and not move the alias unless they change: {}",
-            gate.finding
-        );
-    }
-    Ok(())
+/// The same gate before there is a build: with the schema version that the next build will have.
+pub async fn early(ledger: &Ledger, dataset: &Dataset) -> Result<Gate> {
+    gate_of(ledger, dataset, dataset.settings.schema_version).await
 }
 
 async fn gate_of(ledger: &Ledger, dataset: &Dataset, version: i32) -> Result<Gate> {

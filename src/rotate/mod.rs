@@ -18,6 +18,7 @@ pub mod group;
 mod outcome;
 pub mod pgbouncer;
 mod pointer;
+pub mod preconditions;
 pub mod probe;
 pub mod reconcile;
 mod record;
@@ -98,6 +99,9 @@ impl Move<'_> {
         let mut planned = Vec::new();
         for goal in goals {
             planned.push(self.plan(goal).await?);
+        }
+        if matches!(self.router.way, Way::Rename) {
+            preconditions::refuse_without_createdb(&self.ledger.session).await?;
         }
         self.refuse_held_beside(goals).await?;
         for (row, step) in &planned {

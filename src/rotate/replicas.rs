@@ -22,6 +22,10 @@ use std::time::{Duration, Instant};
 const BETWEEN: Duration = Duration::from_millis(200);
 /// How long sessions that were told to end may take.
 const ENDING: Duration = Duration::from_secs(5);
+/// What to do about a standby that no `[[replica]]` declares.
+pub const DECLARE: &str = "declare them as [[replica]] in overnight.toml";
+/// What to do about a declared one that does not answer, or does not follow.
+pub const BRING_BACK: &str = "bring it back; until then every move of an alias is refused";
 /// Programs that read the log and let nobody read data.
 const NO_STANDBYS: [&str; 2] = ["pg_basebackup", "pg_receivewal"];
 

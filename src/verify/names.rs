@@ -12,7 +12,7 @@ use crate::schema::files::SqlFiles;
 use std::collections::BTreeSet;
 
 /// Gates that every dataset has.
-const ALWAYS: [&str; 10] = [
+const ALWAYS: [&str; 11] = [
     "schema version",
     "unlogged tables",
     "invalid indexes",
@@ -23,6 +23,7 @@ const ALWAYS: [&str; 10] = [
     "warm-up",
     "replicas",
     "approval",
+    "project",
 ];
 
 /// Names that a message lists; of more there is only the number.

@@ -59,6 +59,37 @@ pub async fn folders(
     Ok(folders)
 }
 
+/// Why nothing can watch the disk of a server on this machine, and what to do about it. `None` where the
+/// disk is watched, and for a server elsewhere, whose disk no role can see.
+pub async fn unwatched(
+    client: &Client,
+    local: bool,
+    data: Option<PathBuf>,
+    declared: &[PathBuf],
+) -> Result<Option<(String, String)>> {
+    if !local || !folders(client, local, data, declared).await?.is_empty() {
+        return Ok(None);
+    }
+    let row = client
+        .query_one(
+            "select current_user::text, pg_has_role('pg_read_all_settings', 'usage')",
+            &[],
+        )
+        .await
+        .context("ask for the rights of the role")?;
+    let role: String = row.get(0);
+    Ok(Some(match row.get(1) {
+        true => (
+            "nothing watches the disk of the server: its data directory is not a folder of this machine".into(),
+            "declare `folders` or `server_disk` in [brake]".into(),
+        ),
+        false => (
+            format!("nothing watches the disk of the server, which is on this machine: `{role}` may not ask where its data are"),
+            format!("as a superuser: grant pg_monitor to {role}; or declare `folders` in [brake]"),
+        ),
+    }))
+}
+
 /// The disks below some folders.
 #[derive(Debug, Default)]
 pub struct Disks {

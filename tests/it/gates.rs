@@ -167,8 +167,15 @@ fn all_gates_that_fail_are_told_at_once() {
     project.sql("checks/020_b.sql", "select 1 from item where id = 3;\n");
     source(&project, "rows = { min = 6 }\n");
     let ended = project.overnight(&["run", &project.name, "--json"]).code(1).says(&[
-        "rows of item: 5 encoded, 5 acknowledged, 5 counted, at least 6 expected; unlogged tables: public.total; check 010_a.sql: 2 offending rows; check 020_b.sql: 1 offending row",
+        "4 gates did not pass:\n  rows of item: 5 encoded, 5 acknowledged, 5 counted, at least 6 expected\n  unlogged tables: public.total\n  check 010_a.sql: 2 offending rows\n  check 020_b.sql: 1 offending row\n",
     ]);
+    // Each is said once.
+    assert_eq!(
+        ended.stderr.matches("020_b.sql").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
     let json = ended.json();
     assert_eq!(json["format"], 1);
     assert_eq!(json["datasets"][0]["outcome"], "failed");

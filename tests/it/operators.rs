@@ -499,7 +499,7 @@ fn a_run_without_a_terminal_says_again_and_again_how_far_it_is() {
     let lines: Vec<&str> = told
         .stderr
         .lines()
-        .filter(|line| line.starts_with("operators_progress: load, "))
+        .filter(|line| line.contains("Z  operators_progress: load, "))
         .collect();
     assert!(lines.len() >= 3, "{}", told.stderr);
     let last = lines.last().unwrap();

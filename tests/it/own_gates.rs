@@ -6,7 +6,12 @@ use crate::support::Project;
 fn told(project: &Project, stderr: &str) -> String {
     let mut text = stderr
         .lines()
-        .filter(|line| line.starts_with("error: ") || line.starts_with("hint: "))
+        .map(|line| line.split_once("Z  ").map_or(line, |(_, text)| text))
+        .filter(|line| {
+            ["error: ", "hint: ", "  "]
+                .iter()
+                .any(|begin| line.starts_with(begin))
+        })
         .collect::<Vec<_>>()
         .join("\n");
     for name in project
@@ -47,7 +52,10 @@ fn each_gate_says_what_is_wrong_and_that_nothing_was_touched() {
     );
     let ended = project.run().code(1);
     insta::assert_snapshot!(told(&project, &ended.stderr), @r"
-    error: run `own_gates`: verify `BUILD`: check 010_cheap.sql: 9 offending rows, at most 4 allowed (5% of the 90 in item); golden 010_list.sql: as own_gates_reader: no row, 10 on live; external: exit status 4 after N s, it said `3 plans lack a county`
+    error: run `own_gates`: verify `BUILD`: 3 gates did not pass:
+      check 010_cheap.sql: 9 offending rows, at most 4 allowed (5% of the 90 in item)
+      golden 010_list.sql: as own_gates_reader: no row, 10 on live
+      external: exit status 4 after N s, it said `3 plans lack a county`
     hint: the alias was not touched; services stay on the build they have
     ");
 

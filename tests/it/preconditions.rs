@@ -81,3 +81,57 @@ fn a_dataset_cannot_have_the_name_of_a_database_with_another_purpose() {
         std::fs::remove_dir_all(project.path(&format!("sources/{name}"))).unwrap();
     }
 }
+
+#[test]
+fn two_projects_do_not_publish_to_one_alias() {
+    let project = Project::new("pre_projects");
+    project.items(10, "shop");
+    project.run().code(0);
+    let live = project.live();
+    let copy = |name: &str| {
+        let to = project.path(name);
+        for part in ["sources", "sql"] {
+            let from = project.path(part);
+            std::fs::create_dir_all(&to).unwrap();
+            let copied = std::process::Command::new("cp")
+                .arg("-r")
+                .arg(from)
+                .arg(&to)
+                .status();
+            assert!(copied.unwrap().success());
+        }
+        to
+    };
+    let run = |folder: &std::path::Path, more: &[&str]| {
+        let mut command = project.command(&["run", "pre_projects", "--force"]);
+        Project::finish(command.args(more).env("OVERNIGHT_PROJECT", folder))
+    };
+    let other = copy("bazaar");
+    let both = format!(
+        "project: `pre_projects` was built by the project `{}` on ",
+        project.folder.path().display()
+    );
+    let here = format!("and this is `{}` on ", other.display());
+    run(&other, &[])
+        .code(1)
+        .says(&[&both, &here, "--accept project --reason TEXT"]);
+    assert_eq!(project.live(), live);
+    assert_eq!(project.ledger("select count(*) from ledger.build"), "1");
+    // It is accepted once, and then the dataset is of the other project.
+    run(
+        &other,
+        &["--accept", "project", "--reason", "the shop has moved"],
+    )
+    .code(0);
+    run(&other, &[]).code(0);
+    let kept = project.ledger("select detail from ledger.event where kind = 'accepted'");
+    assert!(
+        kept.starts_with(&both) && kept.ends_with("(the shop has moved)"),
+        "{kept}"
+    );
+    run(project.folder.path(), &[]).code(1);
+    // A checkout that was moved needs no word: where it was, the dataset is no more.
+    let moved = project.path("elsewhere");
+    std::fs::rename(&other, &moved).unwrap();
+    run(&moved, &[]).code(0);
+}

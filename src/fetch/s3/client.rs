@@ -236,7 +236,10 @@ async fn find_credentials(text: &str, sdk: &SdkConfig) -> Result<()> {
         .ok_or_else(|| missing("no provider is configured".to_owned()))?;
     match tokio::time::timeout(CREDENTIALS_WITHIN, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(missing(super::failure::chain(&error))),
+        Ok(Err(error)) => {
+            tracing::debug!("credentials: {}", super::failure::chain(&error));
+            Err(missing("none of the places has any".to_owned()))
+        }
         Err(_) => Err(missing(format!("no answer within {CREDENTIALS_WITHIN:?}"))),
     }
 }

@@ -71,6 +71,14 @@ impl Bucket {
                     },
                 }
             }
+            // An S3 service names a missing bucket or key; a listing of nothing is empty.
+            (404, _) if action == "list" => FetchError::Other {
+                action,
+                key,
+                detail: format!(
+                    "`{endpoint}` answers {code}: is it an S3 service, and the bucket there?"
+                ),
+            },
             (404, _) => FetchError::Missing { key },
             (412, _) => FetchError::Replaced {
                 key,

@@ -88,14 +88,26 @@ impl Poolers {
     /// # Errors
     /// Names the pooler; nothing was changed.
     pub async fn ready(&self, ledger: &Ledger) -> Result<()> {
+        self.unready(ledger)
+            .await?
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
+    }
+
+    /// Why each pooler could not be moved; empty where all could.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn unready(&self, ledger: &Ledger) -> Result<Vec<anyhow::Error>> {
         let known: BTreeSet<String> = ledger.datasets().await?.into_iter().collect();
+        let mut unready = Vec::new();
         for pooler in &self.list {
-            pooler
-                .ready(&known)
-                .await
-                .with_context(|| format!("prepare the pooler at {}", pooler.place()))?;
+            let ready = pooler.ready(&known).await;
+            let ready = ready.with_context(|| format!("prepare the pooler at {}", pooler.place()));
+            unready.extend(ready.err());
         }
-        Ok(())
+        Ok(unready)
     }
 
     /// Leads aliases where the ledger says they are live, in one pooler after the other, and in each

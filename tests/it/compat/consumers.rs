@@ -221,7 +221,7 @@ fn a_rotation_that_a_service_could_not_read_is_refused_with_its_name() {
     schema(&project, 7, REGISTER);
     project.items(20, "y");
     project.overnight(&["run", &name]).code(1).says(&[
-        "WARN this run will build and verify, and not move the alias unless they change: 1 of 2",
+        "WARN guard_rotate: the move would be refused: 1 of 2 registered services",
         "consumers: 1 of 2 registered services cannot read schema version 7:\n  `api` supports 5..6, last seen 20",
         "hint: the alias was not touched; services stay on the build they have; start releases of them that support it",
         "`overnight consumers guard_rotate --forget NAME`",
