@@ -210,6 +210,56 @@ fn a_pooled_rust_service_follows_the_alias() {
     }
 }
 
+#[test]
+fn a_pool_in_node_follows_the_alias_with_the_recipe_of_the_documentation() {
+    let modules = repository().join("target/graphql/node_modules");
+    assert!(
+        modules.join("pg").exists(),
+        "`pg` for Node is missing: run scripts/install-graphql-server"
+    );
+    let guide = std::fs::read_to_string(repository().join("docs/OPERATIONS.md")).unwrap();
+    let (_, after) = guide.split_once("```js\n").unwrap();
+    let (recipe, _) = after.split_once("```").unwrap();
+    let story = Story::new("service_node");
+    let (stop, file) = (story.project.path("stop"), story.project.path("seen"));
+    let program = format!(
+        "{recipe}
+const fs = require('fs');
+(async () => {{
+  while (!fs.existsSync(process.env.STOP)) {{
+    const sql = 'select b.build from overnight.build b, overnight.require(1, 1)';
+    const found = await transaction((client) => client.query(sql));
+    fs.appendFileSync(process.env.SEEN, found.rows[0].build + '\\n');
+  }}
+  await pool.end();
+}})();"
+    );
+    let process = Command::new("node")
+        .args(["-e", &program])
+        .env("NODE_PATH", &modules)
+        .env("DATABASE_URL", story.url())
+        .env("STOP", &stop)
+        .env("SEEN", &file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let seen = || std::fs::read_to_string(&file).unwrap_or_default();
+    let saw = |build: &str| wait_until(build, || seen().lines().next_back() == Some(build));
+    saw(&story.first);
+    story.rotate();
+    saw(&story.second);
+    story.roll_back();
+    saw(&story.first);
+    std::fs::write(stop, "").unwrap();
+    let ended = crate::support::project::ended(process.wait_with_output().unwrap()).code(0);
+    let seen = seen();
+    let mut seen: Vec<&str> = seen.lines().collect();
+    seen.dedup();
+    assert_eq!(seen, story.expected(), "{}", ended.stderr);
+}
+
 /// PostGraphile, on a port of this machine, until dropped.
 struct GraphQl {
     process: Child,
