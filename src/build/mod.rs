@@ -12,7 +12,7 @@ mod vacuum;
 pub use drop::{
     Fate, Inside, close_after_look, drop_database, fail_and_sweep, not_ours, strange_inside, sweep,
 };
-pub use stamp::{finish_stamp, grant_readers, write_stamp};
+pub use stamp::{finish_stamp, grant_readers, read_stamp, stamp_in, write_stamp};
 pub use vacuum::{TableToVacuum, add_vacuum, freeze_the_rest, tables};
 
 use crate::crashpoint;

@@ -1,7 +1,8 @@
 //! The schema `overnight` inside a build, and who may read the build.
 
 use crate::ledger::Build;
-use crate::postgres::{Session, quote_ident};
+use crate::ledger::adoption::Stamp;
+use crate::postgres::{Server, Session, quote_ident};
 use crate::problem::Problem;
 use anyhow::{Context, Result, bail};
 use tokio_postgres::Client;
@@ -32,6 +33,61 @@ pub async fn write_stamp(session: &Session, build: &Build) -> Result<()> {
         .batch_execute("commit")
         .await
         .context("write the stamp")
+}
+
+/// Reads the stamp of a database; `None` when it has none that this role has made.
+///
+/// # Errors
+/// The database cannot be entered.
+pub async fn read_stamp(server: &Server, database: &str) -> Result<Option<Stamp>> {
+    let session = server
+        .connect(database, "read the stamp")
+        .await
+        .with_context(|| format!("look into `{database}`"))?;
+    let stamp = stamp_in(&session).await;
+    session.close().await;
+    stamp.with_context(|| format!("read the stamp of `{database}`"))
+}
+
+/// The same on an open session.
+pub async fn stamp_in(session: &Session) -> Result<Option<Stamp>> {
+    // A table of this role's own: a view of another role would run that role's code.
+    let ours: bool = session
+        .query_one(
+            "select exists (
+                 select from pg_catalog.pg_class c
+                 where c.oid = pg_catalog.to_regclass('overnight.build') and c.relkind = 'r'
+                   and pg_catalog.pg_get_userbyid(c.relowner) = current_user)",
+            &[],
+        )
+        .await?
+        .get(0);
+    if !ours {
+        return Ok(None);
+    }
+    let row = session
+        .query_opt(
+            "select dataset, build, nonce, schema_version, tool_version, input_digest,
+                    to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
+                    to_char(verified_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
+                    pg_catalog.to_regclass('overnight.subset') is not null,
+                    pg_catalog.to_regclass('overnight.set_aside') is not null
+             from overnight.build",
+            &[],
+        )
+        .await?;
+    Ok(row.map(|row| Stamp {
+        dataset: row.get(0),
+        build: row.get(1),
+        nonce: row.get(2),
+        schema_version: row.get(3),
+        tool_version: row.get(4),
+        input_digest: row.get(5),
+        created_at: row.get(6),
+        verified_at: row.get(7),
+        subset: row.get(8),
+        resumable: row.get(9),
+    }))
 }
 
 /// Writes that the build passed every gate.

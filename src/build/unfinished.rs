@@ -111,7 +111,7 @@ async fn look_inside(session: &Session, build: &Build) -> Result<Unfinished> {
         .context("look for the stamp")?
         .get(0);
     if !there {
-        return lost("it was not being loaded");
+        return lost("its load had not begun, or derive files had run");
     }
     let stamp = session
         .query_opt(

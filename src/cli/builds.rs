@@ -1,6 +1,8 @@
 //! `overnight builds`: every build that the ledger remembers.
 
+use super::status::{last_run, running as running_words};
 use super::{Desk, output};
+use crate::ledger::runs::RunState;
 use crate::operation::inspect::builds;
 use crate::units::grouped;
 use anyhow::Result;
@@ -15,13 +17,19 @@ pub struct Args {
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = desk.dataset(&args.dataset)?;
     let place = desk.workplace().await?;
-    let builds = builds(&place, &dataset.name).await?;
+    let remembered = builds(&place, &dataset.name).await?;
+    let builds = &remembered.builds;
+    let running = |name: &String| {
+        let mut runs = remembered.runs.iter();
+        runs.find(|run| run.state == RunState::Running && run.builds.contains(name))
+    };
     if desk.json {
         let list: Vec<Value> = builds
             .iter()
             .map(|(build, role)| json!({"build": build, "role": role}))
             .collect();
-        output::json(&json!({"dataset": dataset.name, "builds": list}))?;
+        let runs = &remembered.runs;
+        output::json(&json!({"dataset": dataset.name, "builds": list, "runs": runs}))?;
         return Ok(0);
     }
     let rows: Vec<Vec<String>> = builds
@@ -31,7 +39,10 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
                 (Some(role), false) => (*role).to_owned(),
                 (Some(role), true) => format!("{role}, rolled back"),
                 (None, true) => format!("{}, rolled back", build.state.word()),
-                (None, false) => build.state.word().to_owned(),
+                (None, false) => match running(&build.name).and_then(|run| run.stage.as_ref()) {
+                    Some(stage) => format!("running: {stage}"),
+                    None => build.state.word().to_owned(),
+                },
             };
             vec![
                 build.name.clone(),
@@ -51,6 +62,16 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let table = output::table(&heads, &rows);
     // `report` has the whole reason; a file or another program gets it here too.
     output::line(&output::cut_to_terminal(&table))?;
+    // A run with a build is in its row.
+    if let Some(run) = remembered.runs.first().filter(|run| run.builds.is_empty()) {
+        match run.state {
+            RunState::Running => output::line(&format!("\nrunning: {}", running_words(run)))?,
+            RunState::Failed | RunState::Killed => {
+                output::line(&format!("\nlast run: {}", last_run(run)))?;
+            }
+            RunState::Done => {}
+        }
+    }
     Ok(0)
 }
 

@@ -1,6 +1,8 @@
 //! `overnight report`: everything about one build on one page.
 
+use super::status::{last_run, running};
 use super::{Desk, output};
+use crate::ledger::runs::RunState;
 use crate::operation::report::{Rejects, Report, report};
 use crate::units::{Bytes, grouped};
 use anyhow::Result;
@@ -66,17 +68,25 @@ fn page(report: &Report) -> String {
         let rejects: Vec<Vec<String>> = rejects.iter().map(reject).collect();
         add("REJECTS", &["source", "column", "what", "records"], rejects);
     }
-    add(
-        "STAGES",
-        &["stage", "seconds", "rows"],
-        rows(report, "stages", |stage| {
-            vec![
-                text(&stage["stage"]),
-                seconds(&stage["seconds"]),
-                number(&stage["rows_done"]),
-            ]
-        }),
-    );
+    let mut stages = rows(report, "stages", |stage| {
+        vec![
+            text(&stage["stage"]),
+            seconds(&stage["seconds"]),
+            number(&stage["rows_done"]),
+        ]
+    });
+    // A run that failed or was killed has counted nothing; when its stages began is known.
+    if stages.is_empty() {
+        let begun = report.run_stages.iter();
+        stages.extend(begun.map(|stage| {
+            let took = match seconds(&stage["seconds"]) {
+                unended if unended.is_empty() => "not ended".to_owned(),
+                took => took,
+            };
+            vec![text(&stage["stage"]), took, String::new()]
+        }));
+    }
+    add("STAGES", &["stage", "seconds", "rows"], stages);
     add(
         "KEYS",
         &["table", "added", "removed", "changed", "unchanged"],
@@ -148,6 +158,15 @@ fn head(report: &Report) -> String {
         build.seconds.map(|seconds| format!("{seconds:.1}")),
     );
     say("FAILED", build.failure.clone());
+    for run in &report.runs {
+        say(
+            "run",
+            Some(match run.state {
+                RunState::Running => format!("{}: {}", run.id, running(run)),
+                _ => format!("{}: {}, by {}", run.id, last_run(run), run.actor),
+            }),
+        );
+    }
     out
 }
 

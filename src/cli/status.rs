@@ -1,10 +1,12 @@
 //! `overnight status`: what is live.
 
 use super::{Desk, output};
-use crate::operation::inspect::{Status, status};
+use crate::ledger::runs::{RunRow, RunState};
+use crate::operation::inspect::{Abandoned, Status, overview};
 use crate::operation::subset::{Served, served};
 use crate::rotate::Seen;
 use crate::rotate::blockers::{Moving, in_words};
+use crate::rotate::health::Fault;
 use crate::units::{Bytes, grouped};
 use anyhow::Result;
 use serde_json::json;
@@ -17,22 +19,59 @@ pub struct Args {
 
 pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let place = desk.workplace().await?;
-    let all = status(&place, args.dataset.as_deref()).await?;
-    let subsets = served(&place.server, args.dataset.as_deref()).await?;
+    let typed = args.dataset.as_deref();
+    let seen = overview(&place, typed).await?;
+    let subsets = served(&place.server, typed).await?;
+    // A subset has no ledger.
+    let ok = seen.ok || seen.ledger.is_some() && !subsets.is_empty();
+    let code = u8::from(!ok);
     if desk.json {
-        output::json(&json!({ "datasets": all, "subsets": subsets }))?;
-    } else if all.is_empty() && subsets.is_empty() {
-        output::line("nothing was ever run on this server")?;
-    } else {
-        let groups = &desk.config.groups;
-        let texts: Vec<String> = all
-            .iter()
-            .map(|one| describe(one, groups.typed_for(&one.dataset)))
-            .chain(subsets.iter().map(describe_subset))
-            .collect();
-        output::line(&texts.join("\n\n"))?;
+        output::json(&json!({
+            "ok": ok,
+            "ledger": seen.ledger,
+            "datasets": seen.datasets,
+            "not_in_project": seen.not_in_project,
+            "subsets": subsets,
+        }))?;
+        return Ok(code);
     }
-    Ok(0)
+    let groups = &desk.config.groups;
+    let mut texts: Vec<String> = seen
+        .datasets
+        .iter()
+        .map(|one| describe(one, groups.typed_for(&one.dataset)))
+        .chain(subsets.iter().map(describe_subset))
+        .chain(seen.not_in_project.iter().map(describe_abandoned))
+        .collect();
+    if let Some(missing) = seen.ledger.filter(|_| !ok) {
+        texts.push(format!(
+            "BROKEN: {}\n  do         {}",
+            missing.what, missing.todo
+        ));
+    }
+    if texts.is_empty() {
+        texts.push("nothing was ever run on this server".into());
+    }
+    output::line(&texts.join("\n\n"))?;
+    Ok(code)
+}
+
+fn describe_abandoned(one: &Abandoned) -> String {
+    let name = &one.dataset;
+    let mut out = format!(
+        "{name}: is not a dataset of this project, and has {} databases, {}",
+        one.databases,
+        Bytes(one.bytes as u64)
+    );
+    if let Some(live) = &one.live {
+        out += &format!("; `{live}` is live");
+    }
+    if let Some(project) = &one.project {
+        out += &format!("\n  last run   from the project {project}");
+    }
+    out + &format!(
+        "\n  do         `overnight retire {name} --all --reason TEXT` closes all of them, and later drops them"
+    )
 }
 
 fn describe_subset(subset: &Served) -> String {
@@ -78,10 +117,23 @@ fn describe_move(moving: &Moving) -> String {
 
 /// `typed`: what a command takes to move the alias.
 fn describe(status: &Status, typed: &str) -> String {
-    let mut out = match &status.live {
-        Some(live) => format!("{}: `{live}` is live", status.dataset),
-        None => format!("{}: nothing is live", status.dataset),
+    let mut out = match (status.faults.as_slice(), &status.live) {
+        ([worst, more @ ..], _) => {
+            let mut out = broken(&status.dataset, worst);
+            for fault in more {
+                out += &format!("\n{}", broken(&status.dataset, fault));
+            }
+            out
+        }
+        ([], Some(live)) => format!("{}: `{live}` is live", status.dataset),
+        ([], None) => format!("{}: nothing is live", status.dataset),
     };
+    for run in &status.running {
+        out += &format!("\n  running    {}", running(run));
+    }
+    if let Some(run) = &status.last_run {
+        out += &format!("\n  last run   {}", last_run(run));
+    }
     if let (Some(at), Some(age)) = (&status.verified_at, status.age_seconds) {
         out += &format!("\n  verified   {at}, {} ago", output::age(age));
     }
@@ -94,7 +146,7 @@ fn describe(status: &Status, typed: &str) -> String {
     if let Some(bytes) = status.bytes_on_disk {
         out += &format!("\n  on disk    {}", Bytes(bytes as u64));
     }
-    if status.router != "rename" && status.live.is_some() {
+    if status.router != "rename" && status.live.is_some() || !status.ok {
         for seen in &status.alias {
             out += &format!("\n  {}", self::seen(seen));
         }
@@ -147,11 +199,65 @@ fn describe(status: &Status, typed: &str) -> String {
             }
         );
     }
-    if let Some(failure) = &status.last_failure {
+    // The last run has said so already.
+    let told = |build: &String| {
+        let failed = status.last_run.iter().filter(|run| run.error.is_some());
+        failed.flat_map(|run| &run.builds).any(|name| name == build)
+    };
+    if let Some(failure) = status
+        .last_failure
+        .as_ref()
+        .filter(|failure| !told(&failure.build))
+    {
         out += &format!(
             "\n  FAILED     {} at {}: {}",
             failure.build, failure.at, failure.reason
         );
     }
     out
+}
+
+fn broken(dataset: &str, fault: &Fault) -> String {
+    format!(
+        "{dataset}: BROKEN: {}\n  do         {}",
+        fault.what, fault.todo
+    )
+}
+
+/// `derive since 2026-11-21T05:38:13Z (17 s in the last run), run 12, …`
+pub(super) fn running(run: &RunRow) -> String {
+    let mut out = match (&run.stage, &run.stage_since) {
+        (Some(stage), Some(since)) => format!("{stage} since {since}"),
+        _ => format!("since {}", run.started_at),
+    };
+    if let Some(seconds) = run.stage_seconds_before {
+        out += &format!(" ({} in the last run)", output::age(seconds as i64));
+    }
+    out + &format!(
+        ", started {} ago; run {}, process {} on {}, by {}",
+        output::age(run.seconds as i64),
+        run.id,
+        run.pid,
+        run.host,
+        run.actor
+    )
+}
+
+/// `2026-11-21T05:10:02Z FAILED (3) after 12 s in load: …`
+pub(super) fn last_run(run: &RunRow) -> String {
+    let took = output::age(run.seconds as i64);
+    let stage = run
+        .stage
+        .as_ref()
+        .map_or_else(String::new, |stage| format!(" in {stage}"));
+    let at = &run.started_at;
+    match (run.state, run.status) {
+        (RunState::Done, _) => format!("{at} done after {took}"),
+        (RunState::Failed, Some(status)) => format!(
+            "{at} {} ({status}) after {took}{stage}: {}",
+            if status > 128 { "stopped" } else { "FAILED" },
+            run.error.as_deref().unwrap_or("no reason is recorded")
+        ),
+        _ => format!("{at} KILLED{stage}: it ended without a word"),
+    }
 }

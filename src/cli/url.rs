@@ -20,7 +20,8 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
     let dataset = &args.dataset;
     let known = desk.known(dataset)?;
     let place = desk.workplace().await?;
-    if known.is_none() && served(&place.server, Some(dataset)).await?.is_empty() {
+    let subset = !served(&place.server, Some(dataset)).await?.is_empty();
+    if known.is_none() && !subset {
         // A project says which datasets it has; without one there is nothing but the subset.
         if !desk.config.project.as_os_str().is_empty() {
             desk.dataset(dataset)?;
@@ -30,7 +31,11 @@ pub async fn exec(args: &Args, desk: &Desk) -> Result<u8> {
                 .hint(format!("`overnight subset pull {dataset}` restores one; the address of a nightly build needs its project, `--project DIR`"))
         );
     }
-    let url = routes::url(&place, dataset, args.role.as_deref()).await?;
+    let role = args.role.as_deref();
+    let url = match subset {
+        true => routes::url(&place, dataset, role).await?,
+        false => routes::checked_url(&place, dataset, role).await?,
+    };
     if desk.json {
         output::json(&json!({"dataset": dataset, "url": url}))?;
     } else {

@@ -54,6 +54,18 @@ impl State {
             State::Failed => "failed",
         }
     }
+
+    /// After the name of a build: `is not finished`.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            State::Creating | State::Loading => "is not finished",
+            State::Verified => "is verified",
+            State::Published => "is published",
+            State::Tombstone => "is retired and closed",
+            State::Dropped => "was dropped",
+            State::Failed => "failed",
+        }
+    }
 }
 
 /// One build's row.
@@ -196,6 +208,20 @@ impl Ledger {
         rows.iter().map(build_of).collect()
     }
 
+    /// The builds of a dataset whose database is on the server, by row number.
+    pub async fn existing_builds(&self, dataset: &str) -> Result<Vec<i64>> {
+        let rows = self
+            .session
+            .query(
+                "select b.id from ledger.build b join pg_database d on d.oid = b.database_oid
+                 where b.dataset = $1 and d.datconnlimit <> -2",
+                &[&dataset],
+            )
+            .await
+            .context("look for the databases of the builds")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// One build by its row number.
     pub async fn build(&self, id: i64) -> Result<Build> {
         let row = self
@@ -282,6 +308,19 @@ impl Ledger {
             )
             .await
             .context("record the previous build")?;
+        Ok(())
+    }
+
+    /// A previous build that is closed protects nothing any more: its dataset is retired.
+    pub async fn forget_closed_previous(&self, dataset: &str) -> Result<()> {
+        self.session
+            .execute(
+                "update ledger.dataset set previous_build = null
+                 where dataset = $1 and previous_build in (select id from ledger.build where state = 'tombstone')",
+                &[&dataset],
+            )
+            .await
+            .context("record that there is no previous build")?;
         Ok(())
     }
 

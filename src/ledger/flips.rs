@@ -85,7 +85,11 @@ impl Ledger {
         let moved = self
             .session
             .execute(
-                "update ledger.dataset set previous_build = live_build, live_build = $3, epoch = epoch + 1,
+                "update ledger.dataset d set previous_build = coalesce(live_build, (
+                            select max(b.id) from ledger.build b
+                            where b.dataset = d.dataset and b.state = 'published'
+                              and b.rolled_back_at is null and b.id < $3)),
+                        live_build = $3, epoch = epoch + 1,
                         held = held or $4,
                         hold_reason = case when $4 then $5 else hold_reason end,
                         held_by = case when $4 then $6 else held_by end,

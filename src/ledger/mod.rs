@@ -4,6 +4,7 @@
 //! one transaction. Rule: intent before, act, confirm after. A [`Ledger`] also holds the locks of
 //! datasets, in a second session of its own.
 
+pub mod adoption;
 mod alias;
 pub mod approvals;
 pub mod audit;
@@ -19,6 +20,7 @@ mod inputs;
 mod locks;
 pub mod profiles;
 pub mod projects;
+mod prune;
 pub mod report;
 pub mod runs;
 mod server_version;

@@ -203,7 +203,7 @@ async fn make(
         return Ok(Made::Unchanged(live.name.clone()));
     }
     if !options.no_rotate {
-        refuse_stranger(ledger, &place.router, &dataset.name).await?;
+        refuse_stranger(ledger, &place.server, &place.router, &dataset.name).await?;
     }
     early::warn(place, ledger, dataset, files, options, env).await?;
     let mut this = Run {

@@ -1,6 +1,7 @@
 //! What the commands do, without the command line: an open server and ledger, and one file for
 //! each kind of work.
 
+pub mod adopt;
 pub mod check;
 pub mod check_files;
 pub mod diff;
@@ -18,6 +19,7 @@ pub mod report;
 pub mod reverify;
 pub mod routes;
 pub mod run_record;
+pub mod stamped;
 pub mod subset;
 pub mod told;
 

@@ -1,6 +1,7 @@
 //! What an operator does to an alias by hand: rotate, roll back, hold, release.
 
 use super::Workplace;
+use crate::build::{allow_connections, find_database_by_oid, not_ours};
 use crate::config::Env;
 use crate::config::groups::Unit;
 use crate::dataset::Dataset;
@@ -82,7 +83,9 @@ pub(super) async fn refuse_twice(ledger: &Ledger, dataset: &str, back: Back<'_>)
     if back.again || back.to.is_some() || !switch::on("rollback.twice") {
         return Ok(());
     }
-    if !ledger.dataset(dataset).await?.held {
+    let row = ledger.dataset(dataset).await?;
+    // Where nothing is live, a rollback is the way out.
+    if !row.held || row.live_build.is_none() {
         return Ok(());
     }
     let Some((build, ago)) = ledger.last_rollback(dataset).await? else {
@@ -112,34 +115,84 @@ pub async fn rollback(
         .for_rollback(std::slice::from_ref(dataset), &dataset.name)
         .await?;
     refuse_twice(&ledger, &dataset.name, back).await?;
-    let builds = ledger.builds(&dataset.name).await?;
-    let live = ledger.dataset(&dataset.name).await?.live_build;
     let chosen = match back.to {
-        Some(name) => named(&builds, name, dataset)?,
-        None => builds
-            .iter()
-            .find(|build| {
-                build.state == State::Published
-                    && build.rolled_back_at.is_none()
-                    && live.is_some_and(|live| build.id < live)
-            })
-            .with_context(|| {
-                Problem::refused(format!(
-                    "`{}` has no earlier build to go back to",
-                    dataset.name
-                ))
-                .hint(format!(
-                    "`overnight builds {}` lists what is kept",
-                    dataset.name
-                ))
-            })?,
+        Some(name) => {
+            let builds = ledger.builds(&dataset.name).await?;
+            let build = named(&builds, name, dataset)?;
+            reopen(&ledger, build).await?
+        }
+        None => way_back(&ledger, dataset).await?,
     };
     let go = Go {
         kind: Kind::Rollback,
         reason: Some(back.reason),
         overrides,
     };
-    moved(place, &ledger, dataset, chosen, go, env).await
+    moved(place, &ledger, dataset, &chosen, go, env).await
+}
+
+/// The newest published build before the live one; the newest of all where nothing is live.
+async fn way_back(ledger: &Ledger, dataset: &Dataset) -> Result<Build> {
+    let name = &dataset.name;
+    let live = ledger.dataset(name).await?.live_build;
+    let there = ledger.existing_builds(name).await?;
+    let mut builds = ledger.builds(name).await?;
+    builds.retain(|build| there.contains(&build.id) && live.is_none_or(|live| build.id < live));
+    let published =
+        |build: &&Build| build.state == State::Published && build.rolled_back_at.is_none();
+    if let Some(build) = builds.iter().find(published) {
+        return Ok(build.clone());
+    }
+    let problem = Problem::refused(format!("`{name}` has no earlier build to go back to"));
+    let other = |build: &&Build| matches!(build.state, State::Published | State::Tombstone);
+    bail!(match builds.iter().find(other) {
+        Some(build) => problem.hint(format!(
+            "`overnight rollback {name} --to {}` goes back to the newest one that was retired or rolled back",
+            build.name
+        )),
+        None => problem.hint(format!("`overnight builds {name}` lists what is kept")),
+    })
+}
+
+/// A retired build whose database still exists is opened again and published from now on; every other
+/// build is taken as it is.
+async fn reopen(ledger: &Ledger, build: &Build) -> Result<Build> {
+    if build.state != State::Tombstone {
+        return Ok(build.clone());
+    }
+    let database = match build.database_oid {
+        Some(oid) => find_database_by_oid(ledger, oid).await?,
+        None => None,
+    };
+    let Some(database) = database.filter(|database| database.connection_limit != -2) else {
+        bail!(
+            Problem::refused(format!("the database of `{}` is gone", build.name)).hint(format!(
+                "`overnight builds {}` lists what is kept",
+                build.dataset
+            ))
+        );
+    };
+    if let Some(why) = not_ours(build, &database) {
+        bail!(Problem::refused(format!(
+            "`{}` cannot be opened: {why}",
+            build.name
+        )));
+    }
+    ledger.begin().await?;
+    let opened = async {
+        allow_connections(ledger, &database.name, true).await?;
+        ledger.set_state(build, State::Published).await?;
+        let (dataset, name) = (&build.dataset, &build.name);
+        ledger
+            .event(dataset, Some(build.id), "reopened", name)
+            .await?;
+        ledger.commit().await
+    };
+    if let Err(error) = opened.await {
+        ledger.rollback().await;
+        return Err(error).with_context(|| format!("open `{}` again", build.name));
+    }
+    ledger.build(build.id).await
 }
 
 fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b Build> {

@@ -91,7 +91,7 @@ pub async fn plan(
     let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
     let digest = input_digest(dataset, &files, &manifest);
     let live = live_build(&ledger, dataset).await?;
-    refuse_stranger(&ledger, &place.router, &dataset.name).await?;
+    refuse_stranger(&ledger, &place.server, &place.router, &dataset.name).await?;
     let mut run = Run {
         place,
         ledger: &ledger,

@@ -6,16 +6,22 @@
 use super::Workplace;
 use crate::build::{Database, find_database_by_oid};
 use crate::ledger::report::Record;
+use crate::ledger::runs::RunRow;
 use crate::ledger::{Build, Ledger};
 use crate::problem::Problem;
 use anyhow::{Context, Result};
 use serde::Serialize;
+use serde_json::Value;
 
 /// A build and what is known of it.
 #[derive(Debug, Serialize)]
 pub struct Report {
     #[serde(flatten)]
     pub record: Record,
+    /// The runs that worked on it, newest first.
+    pub runs: Vec<RunRow>,
+    /// The stages of the newest of them, as they began.
+    pub run_stages: Vec<Value>,
     /// `None` when the build cannot be looked into: it is gone, or sealed.
     pub rejects: Option<Vec<Rejects>>,
 }
@@ -47,6 +53,8 @@ pub async fn report(place: &Workplace, name: Option<&str>) -> Result<Report> {
     })?;
     let rejects = rejects(place, &ledger, &build).await?;
     Ok(Report {
+        runs: ledger.runs_of_build(build.id).await?,
+        run_stages: ledger.run_stages(build.id).await?,
         record: ledger.record(build).await?,
         rejects,
     })

@@ -42,12 +42,17 @@ fn protects(row: &DatasetRow, build: &Build) -> bool {
 /// newest and newer than the live one: a dataset that is held for weeks must not fill the disk.
 pub fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<Build> {
     let mut published = 0;
+    let mut rolled_back = 0;
     let mut waiting = 0;
     let mut beyond = Vec::new();
     for build in builds {
         let goes = match build.state {
-            // A build that was gone back from is kept by nobody's count, only as the previous one.
-            State::Published if build.rolled_back_at.is_some() => true,
+            // A build that was rolled back takes no place from the good ones. The newest of them stays
+            // as long as a good one of its age would: a rollback by mistake can be undone.
+            State::Published if build.rolled_back_at.is_some() => {
+                rolled_back += 1;
+                rolled_back > 1 || published >= keep.max(2)
+            }
             State::Published => {
                 published += 1;
                 published > keep
@@ -159,6 +164,35 @@ mod tests {
         assert_eq!(ids(&beyond_retention(&builds, &row(6, 5), 3)), [3, 2, 1]);
         // Rolled back to the oldest: it and what it came from stay, whatever `keep` says.
         assert_eq!(ids(&beyond_retention(&builds, &row(1, 6), 2)), [4, 3, 2]);
+    }
+
+    #[test]
+    fn a_rolled_back_build_is_not_the_next_to_go() {
+        let published = |ids: &[i64]| -> Vec<Build> {
+            ids.iter().map(|id| build(*id, State::Published)).collect()
+        };
+        let rolled_back = |id: i64| Build {
+            rolled_back_at: Some("x".into()),
+            ..build(id, State::Published)
+        };
+        // 5 was rolled back to 4, and 6 was published since: all three nights and 5 are there.
+        let mut builds = published(&[6]);
+        builds.push(rolled_back(5));
+        builds.extend(published(&[4, 3]));
+        assert_eq!(
+            ids(&beyond_retention(&builds, &row(6, 4), 3)),
+            Vec::<i64>::new()
+        );
+        // It is as old as a build beyond retention: it goes with it.
+        let mut builds = published(&[8, 7, 6]);
+        builds.push(rolled_back(5));
+        builds.extend(published(&[4]));
+        assert_eq!(ids(&beyond_retention(&builds, &row(8, 7), 3)), [5, 4]);
+        // Bad nights do not push the good ones out.
+        let mut builds = published(&[9]);
+        builds.extend([8, 7].map(rolled_back));
+        builds.extend(published(&[6, 5]));
+        assert_eq!(ids(&beyond_retention(&builds, &row(9, 6), 3)), [7]);
     }
 
     #[test]

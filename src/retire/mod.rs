@@ -9,7 +9,9 @@
 
 pub mod decide;
 
-use crate::build::{Database, Fate, close_after_look, drop_database, find_database_by_oid};
+use crate::build::{
+    Database, Fate, close_after_look, drop_database, fail_and_sweep, find_database_by_oid,
+};
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, find_error, quote_ident, sqlstate};
@@ -71,7 +73,54 @@ pub async fn retire(
             End::Goes => drop_build(ledger, server, build, &mut retired).await?,
         }
     }
+    ledger.prune(dataset).await?;
     Ok(retired)
+}
+
+/// Closes every build of a dataset, the live one too, and drops what was closed long enough ago: for a
+/// dataset that its project does not have any more. The caller holds both locks.
+pub async fn retire_all(
+    ledger: &Ledger,
+    server: &Server,
+    dataset: &str,
+    grace: Duration,
+    reason: &str,
+) -> Result<Retired> {
+    let mut closed = Retired::default();
+    ledger.event(dataset, None, "retired", reason).await?;
+    for build in ledger.builds(dataset).await? {
+        match (build.state, database_of(ledger, &build).await?) {
+            (State::Creating | State::Loading, _) => {
+                let why = "the dataset was retired";
+                if fail_and_sweep(ledger, server, &build, why).await? == Fate::Dropped {
+                    closed.dropped.push(build.name);
+                }
+            }
+            (State::Verified | State::Published, Some(database)) => {
+                match decide::close(&build, Some(&database)) {
+                    Close::No(why) => closed.left.push(format!("{}: {why}", build.name)),
+                    close => {
+                        let has_alias = close == Close::HasAlias;
+                        tombstone(ledger, &build, has_alias, &mut closed).await?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    // Nothing is protected any more, unless it could not be closed.
+    let row = ledger.dataset(dataset).await?;
+    if let Some(live) = row.live_build
+        && ledger.build(live).await?.state == State::Tombstone
+    {
+        ledger.take_live(dataset, None).await?;
+    }
+    ledger.forget_closed_previous(dataset).await?;
+    let then = retire(ledger, server, dataset, 0, grace).await?;
+    closed.closed.extend(then.closed);
+    closed.dropped.extend(then.dropped);
+    closed.left.extend(then.left);
+    Ok(closed)
 }
 
 async fn database_of(ledger: &Ledger, build: &Build) -> Result<Option<Database>> {

@@ -85,7 +85,10 @@ async fn whose(
             "the database `{}` is not a build of `{dataset}` that this ledger knows",
             database.name
         ))
-        .hint("rename or drop it yourself, then try again; nothing was changed")
+        .hint(
+            "if it carries the stamp of overnight, `overnight reconcile --adopt --reason TEXT` records it; \
+             give any other database another name, then try again; nothing was changed",
+        )
     };
     let nonce: String = session
         .query_one("select nonce from overnight.build", &[])

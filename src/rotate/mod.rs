@@ -15,6 +15,7 @@ pub mod consumers;
 pub mod drain;
 mod gates;
 pub mod group;
+pub mod health;
 mod outcome;
 pub mod pgbouncer;
 mod pointer;
@@ -29,7 +30,7 @@ mod router;
 
 pub use router::{Router, Seen, Way};
 
-use crate::build::{find_database, grant_readers};
+use crate::build::{find_database, grant_readers, read_stamp};
 use crate::config::FlipSettings;
 use crate::config::groups::Unit;
 use crate::crashpoint;
@@ -405,7 +406,12 @@ fn aliases<'s>(steps: &'s [Step<'_>]) -> Vec<&'s str> {
 ///
 /// # Errors
 /// Status 1; nothing was changed.
-pub async fn refuse_stranger(ledger: &Ledger, router: &Router, dataset: &str) -> Result<()> {
+pub async fn refuse_stranger(
+    ledger: &Ledger,
+    server: &Server,
+    router: &Router,
+    dataset: &str,
+) -> Result<()> {
     if !matches!(router.way, Way::Rename) {
         return Ok(());
     }
@@ -422,7 +428,7 @@ pub async fn refuse_stranger(ledger: &Ledger, router: &Router, dataset: &str) ->
                 ))
             );
         }
-        bail!(stranger_at(dataset));
+        bail!(stranger_at(server, dataset).await);
     }
     Ok(())
 }
@@ -441,12 +447,21 @@ async fn is_subset(ledger: &Ledger, database: &str) -> Result<bool> {
     Ok(row.is_some_and(|row| row.get(0)))
 }
 
-fn stranger_at(alias: &str) -> Problem {
-    Problem::refused(format!(
-        "a database named `{alias}` exists and overnight did not make it; nothing was changed"
-    ))
-    .hint(
-        "rename or drop it yourself if services no longer need it, then try again; \
-         `overnight run --no-rotate` builds beside it",
-    )
+/// The database with the alias's name is not one that the ledger calls live.
+async fn stranger_at(server: &Server, alias: &str) -> Problem {
+    // A database that cannot be entered counts as another owner's.
+    match read_stamp(server, alias).await.ok().flatten() {
+        Some(stamp) if !stamp.subset => Problem::refused(format!(
+            "the database `{alias}` carries the stamp of `{}`, which the ledger does not know as live; nothing was changed",
+            stamp.build
+        ))
+        .hint(health::ADOPT),
+        _ => Problem::refused(format!(
+            "a database named `{alias}` exists and overnight did not make it; nothing was changed"
+        ))
+        .hint(
+            "give it another name if services no longer need it, then try again; \
+             `overnight run --no-rotate` builds beside it",
+        ),
+    }
 }

@@ -4,6 +4,7 @@
 //! nothing half-built is left but what a run can go on with. Each step may be repeated. What only a
 //! human can have done (somebody renamed or dropped a database) is reported, not guessed at.
 
+use super::health::{Kind, database_fault};
 use super::pgbouncer::Poolers;
 use super::probe::Prober;
 use super::replicas;
@@ -32,7 +33,7 @@ pub async fn reconcile_alias(
     dataset: &str,
 ) -> Result<()> {
     let mut done = Vec::new();
-    check_alias(ledger, router, dataset).await?;
+    check_alias(ledger, server, router, dataset, &mut done).await?;
     reopen_live(ledger, router, dataset, &mut done).await?;
     done.extend(pointer::put_right(ledger, &ledger.dataset(dataset).await?).await?);
     if let Way::PgBouncer(poolers) = &router.way {
@@ -72,38 +73,51 @@ async fn report(ledger: &Ledger, dataset: &str, done: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The database at the alias is the one that the ledger calls live.
-async fn check_alias(ledger: &Ledger, router: &Router, dataset: &str) -> Result<()> {
-    let row = ledger.dataset(dataset).await?;
-    let Some(live) = row.live_build else {
+/// The database at the alias is the one that the ledger calls live. If it was dropped and nothing has
+/// taken its place, nothing is live, and a rollback or the next run publishes another build.
+async fn check_alias(
+    ledger: &Ledger,
+    server: &Server,
+    router: &Router,
+    dataset: &str,
+    done: &mut Vec<String>,
+) -> Result<()> {
+    let Some(fault) = database_fault(ledger, server, router, dataset).await? else {
         return Ok(());
     };
-    let live = ledger.build(live).await?;
-    let at_alias = router.database_of(ledger, dataset, &live).await?;
-    let agrees = at_alias.as_ref().map(|database| database.oid) == live.database_oid
-        && live.database_oid.is_some();
-    if agrees || !switch::on("reconcile.alias") {
-        return Ok(());
+    match fault.kind {
+        Kind::Gone => {
+            if let Some(live) = ledger.dataset(dataset).await?.live_build {
+                let live = ledger.build(live).await?;
+                forget_live(ledger, &live).await?;
+                done.push(format!(
+                    "the database of `{}`, which was live, is no longer on the server; nothing is live",
+                    live.name
+                ));
+            }
+            Ok(())
+        }
+        Kind::Other if switch::on("reconcile.alias") => bail!(
+            Problem::dependency(fault.what).hint(format!("{}; nothing was changed", fault.todo))
+        ),
+        _ => Ok(()),
     }
-    let text = match (&router.way, at_alias) {
-        (Way::Rename, Some(_)) => format!(
-            "the ledger says that `{}` is live, but the database `{dataset}` is another one",
-            live.name
-        ),
-        (Way::Rename, None) => format!(
-            "the ledger says that `{}` is live, but the database `{dataset}` is not there",
-            live.name
-        ),
-        _ => format!(
-            "the ledger says that `{}` is live, but its database is not there",
-            live.name
-        ),
+}
+
+/// Records a live build whose database was dropped as dropped, and that nothing is live.
+async fn forget_live(ledger: &Ledger, live: &Build) -> Result<()> {
+    ledger.begin().await?;
+    let forgotten = async {
+        ledger.take_live(&live.dataset, None).await?;
+        ledger.set_state(live, State::Dropped).await?;
+        ledger.forget_previous(live).await?;
+        ledger.commit().await
     };
-    bail!(Problem::dependency(text).hint(format!(
-        "somebody renamed, dropped or restored a database, or the router is another one now; \
-         nothing was changed. Put it right, or take what is there: \
-         `overnight reconcile {dataset} --accept-catalog --reason TEXT`"
-    )))
+    let forgotten = forgotten.await;
+    if forgotten.is_err() {
+        ledger.rollback().await;
+    }
+    forgotten
 }
 
 /// A live database that refuses connections was closed by a human or by a tool that died.
@@ -312,7 +326,10 @@ async fn repair_build(
             };
             let reason = "the run ended before the build was verified";
             if fail_and_sweep(ledger, server, build, reason).await? == Fate::Dropped {
-                done.push(format!("{}: {why_not}", dropped(build)));
+                done.push(format!(
+                    "{}; it could not be resumed: {why_not}",
+                    dropped(build)
+                ));
             }
         }
         State::Failed if database.is_some() => {

@@ -280,7 +280,7 @@ impl Rename<'_> {
             .map(|row| row.get::<_, u32>(0));
         match (pair.from, at_alias) {
             (None, Some(_)) if switch::on("flip.stranger") => {
-                bail!(super::stranger_at(pair.alias))
+                bail!(super::stranger_at(self.server, pair.alias).await)
             }
             (Some(from), at) if at != from.database_oid && switch::on("flip.live_oid") => bail!(
                 Problem::refused(format!(

@@ -101,9 +101,9 @@ impl VerifiedBuild {
             State::Verified | State::Published => Ok(VerifiedBuild { build }),
             _ if !switch::on("flip.verified") => Ok(VerifiedBuild { build }),
             state => bail!(Problem::refused(format!(
-                "`{}` is {}: only a verified build can stand behind the alias",
+                "`{}` {}: services get verified builds only",
                 build.name,
-                state.word()
+                state.phrase()
             ))),
         }
     }

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod adopt;
 mod approval;
 mod architecture;
 mod audit;
@@ -36,6 +37,7 @@ mod generator;
 mod golden;
 mod groups;
 mod guards;
+mod health;
 mod hints;
 mod hooks;
 mod infer;
@@ -64,6 +66,7 @@ mod retire;
 mod rollback;
 mod rotation;
 mod route;
+mod runs;
 mod s3;
 mod s3_nights;
 mod schedule;

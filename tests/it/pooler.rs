@@ -309,8 +309,14 @@ fn a_pooler_that_leads_elsewhere_is_led_to_the_live_build_by_the_next_command() 
     std::fs::write(pooler.include(), good.replace(&second, &first)).unwrap();
     pooler.console("reload");
     assert_eq!(project.live(), first);
-    let status = project.overnight(&["status", &project.name]).code(0).stdout;
+    let status = project.overnight(&["status", &project.name]).code(1).stdout;
+    let broken = format!("pooler_elsewhere: BROKEN: `{second}` is live, and the pooler at ");
+    assert!(status.starts_with(&broken), "{status}");
     assert!(status.contains(&format!("leads to `{first}`")), "{status}");
+    project
+        .overnight(&["url", &project.name])
+        .code(1)
+        .says(&[&format!("leads to `{first}`"), "overnight reconcile"]);
     project
         .overnight(&["reconcile", &project.name])
         .code(0)
@@ -360,7 +366,7 @@ fn a_database_unlike_the_ledger_stops_moves_until_somebody_takes_it() {
     project.poolers[0].console(&format!("resume {}", project.name));
     project.items(12, "three");
     project.run().code(3).says(&[
-        &format!("the ledger says that `{second}` is live, but its database is not there"),
+        &format!("the ledger says that `{second}` is live, but its database is not there, and `{second}` is another one"),
         "overnight reconcile pooler_restored --accept-catalog --reason TEXT",
     ]);
     project

@@ -68,7 +68,7 @@ fn old_builds_are_closed_first_and_dropped_after_the_grace_time() {
     project
         .overnight(&["rollback", "retire_steps", "--to", &nights[0]])
         .code(1)
-        .says(&["is dropped"]);
+        .says(&["was dropped"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod corruptions;
 mod crash_points;
 mod disk_full;
+mod ledger_lost;
 mod pgbouncer_flip;
 mod random_kills;
 mod reader_locks;

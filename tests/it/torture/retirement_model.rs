@@ -367,13 +367,20 @@ impl Model {
             .filter(|other| other.id > build.id)
             .filter(|other| other.state == State::Published && other.rolled_back_at.is_none())
             .count();
+        let newer_rolled_back = self.builds.iter().any(|other| {
+            other.id > build.id && other.state == State::Published && other.rolled_back_at.is_some()
+        });
         let newer_waits = self
             .builds
             .iter()
             .any(|other| other.id > build.id && other.state == State::Verified);
         let superseded = newer_waits || self.row.live_build.is_some_and(|live| live > build.id);
         let beyond = match build.state {
-            State::Published => newer_good >= keep || build.rolled_back_at.is_some(),
+            // The newest that was rolled back stays as long as a good one of its age.
+            State::Published if build.rolled_back_at.is_some() => {
+                newer_rolled_back || newer_good >= keep.max(2)
+            }
+            State::Published => newer_good >= keep,
             State::Verified => superseded,
             _ => false,
         };
@@ -436,7 +443,7 @@ impl Model {
             .filter(|build| build.state != State::Failed)
             .filter(ours)
             .count();
-        // Those that are kept, the live one, the previous one, and one that waits.
-        left <= keep + 3
+        // Those that are kept, the live one, the previous one, one that was rolled back, and one that waits.
+        left <= keep + 4
     }
 }
