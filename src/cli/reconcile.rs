@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A dataset; only --adopt can do without: then all of the project
+    /// A dataset of the project; only --adopt can do without it, and then adopts all of the project
     #[arg(required_unless_present = "adopt")]
     dataset: Option<String>,
     /// Rebuild the ledger from the stamps inside the builds, after it was lost or restored from an older

@@ -165,6 +165,7 @@ impl Ledger {
             )
             .await
             .context("record the previous build")?;
+        self.point(dataset).await?;
         match hold {
             Some(reason) => self.set_hold(dataset, true, Some(reason)).await,
             None => Ok(()),

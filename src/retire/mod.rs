@@ -114,6 +114,7 @@ pub async fn retire_all(
         && ledger.build(live).await?.state == State::Tombstone
     {
         ledger.take_live(dataset, None).await?;
+        ledger.point(dataset).await?;
     }
     ledger.forget_closed_previous(dataset).await?;
     let then = retire(ledger, server, dataset, 0, grace).await?;

@@ -109,6 +109,7 @@ async fn forget_live(ledger: &Ledger, live: &Build) -> Result<()> {
     ledger.begin().await?;
     let forgotten = async {
         ledger.take_live(&live.dataset, None).await?;
+        ledger.point(&live.dataset).await?;
         ledger.set_state(live, State::Dropped).await?;
         ledger.forget_previous(live).await?;
         ledger.commit().await

@@ -210,7 +210,10 @@ fn undone(step: &str) -> String {
             .filter(|word| !word.is_empty())
             .collect();
         match words.as_slice() {
-            ["create", "table", table, ..] => undone += &format!("drop table {table} cascade;"),
+            ["create", "table", table, ..] => {
+                undone += &format!("drop table if exists {table} cascade;")
+            }
+            ["create", "schema", schema, ..] => undone += &format!("drop schema {schema} cascade;"),
             ["alter", "table", table] => altered = table,
             ["alter", "table", table, "add", "column", column, ..] => {
                 undone += &format!("alter table {table} drop column {column};");
