@@ -7,6 +7,8 @@
 //! Scale 1 has 6,001,215 rows. The rows are those of the official generator, in order of their key,
 //! from part to part; `lineitem_1.tbl` and so on appear under their names when they are complete.
 
+#![allow(clippy::disallowed_macros)]
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

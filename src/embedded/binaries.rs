@@ -24,8 +24,6 @@ pub(super) struct Binaries {
     pub major: u32,
 }
 
-/// The oldest server the rest of overnight works with.
-
 impl Binaries {
     /// All usable folders, the preferred one first; never empty.
     ///

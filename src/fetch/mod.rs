@@ -294,7 +294,7 @@ impl Location {
     /// A key that is not one; for a folder, a file that cannot be created.
     pub async fn writer(&self, key: &str) -> Result<Upload> {
         Ok(match self {
-            Location::S3(bucket) => Upload::S3(bucket.writer(key)),
+            Location::S3(bucket) => Upload::S3(Box::new(bucket.writer(key))),
             Location::Folder(folder) => Upload::Folder(folder.writer(key).await?),
         })
     }
@@ -305,7 +305,7 @@ impl Location {
 #[derive(Debug)]
 pub enum Upload {
     /// One `PutObject`, or a multipart upload.
-    S3(s3::Upload),
+    S3(Box<s3::Upload>),
     /// A temporary file.
     Folder(folder::Upload),
 }

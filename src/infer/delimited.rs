@@ -47,7 +47,7 @@ pub fn find(text: &[u8], whole: bool, choice: Option<Choice>) -> Found {
             }
         }
     };
-    let again = body.skips_headers.then_some(again).unwrap_or(0);
+    let again = if body.skips_headers { again } else { 0 };
     let trailing = match header.is_header {
         true => edges.extra_field,
         false => edges.always_empty_last,
