@@ -15,6 +15,7 @@ use crate::units::age;
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use std::collections::HashSet;
 
 /// The inputs of one run.
 #[derive(Debug)]
@@ -94,9 +95,10 @@ impl Manifest {
             }
         }
         check_age(dataset, &wanted, now)?;
+        let used: HashSet<&str> = wanted.iter().map(|(_, used)| used.key.as_str()).collect();
         let unused = listed
             .iter()
-            .filter(|object| !wanted.iter().any(|(_, used)| used.key == object.key))
+            .filter(|object| !used.contains(object.key.as_str()))
             .map(|object| object.key.clone())
             .collect();
         let pinned: Vec<(String, RawObject)> = stream::iter(wanted)

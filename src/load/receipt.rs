@@ -183,22 +183,28 @@ pub async fn write(session: &Session, load: &TableLoad, transactions: &[String])
         )
         .await
         .context("write the receipt")?;
-    for input in &load.inputs {
+    // Thousands of objects are not worth a round trip each.
+    for some in load.inputs.chunks(10_000) {
+        let text = |pick: fn(&InputCount) -> &str| some.iter().map(pick).collect::<Vec<_>>();
+        let number = |pick: fn(&InputCount) -> u64| {
+            let numbers = some.iter().map(|input| pick(input) as i64);
+            numbers.collect::<Vec<_>>()
+        };
         session
             .execute(
                 "insert into overnight.input
                      (source, key, version, bytes, sha256, records_read, rows_loaded, rejected, skipped)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                 select $1, * from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])",
                 &[
                     &load.source,
-                    &input.key,
-                    &input.version,
-                    &(input.bytes as i64),
-                    &input.sha256,
-                    &(input.records_read as i64),
-                    &(input.rows_loaded as i64),
-                    &(input.rejected as i64),
-                    &(input.skipped as i64),
+                    &text(|input| &input.key),
+                    &text(|input| &input.version),
+                    &number(|input| input.bytes),
+                    &text(|input| &input.sha256),
+                    &number(|input| input.records_read),
+                    &number(|input| input.rows_loaded),
+                    &number(|input| input.rejected),
+                    &number(|input| input.skipped),
                 ],
             )
             .await

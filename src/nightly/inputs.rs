@@ -17,6 +17,7 @@ use crate::schema::files::SqlFiles;
 use crate::switch;
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 /// Digits of the digest that are of configuration and SQL; the others are of the objects.
@@ -91,9 +92,12 @@ pub async fn same_objects(
         return Ok(false);
     }
     let mut to_read = Vec::new();
+    let known: HashMap<&str, &InputCount> = recorded
+        .iter()
+        .map(|input| (input.key.as_str(), *input))
+        .collect();
     for object in objects {
-        let known = recorded.iter().find(|input| input.key == object.key);
-        match known {
+        match known.get(object.key.as_str()) {
             Some(known) if known.bytes != object.size => return Ok(false),
             Some(known) if known.version == object.version.to_string() => {}
             Some(known) if matches!(object.version, Version::File { .. }) => {

@@ -151,7 +151,8 @@ pub fn without_layout(text: &str) -> Result<String, SplitError> {
             apart = true;
             continue;
         }
-        let words = previous == Kind::Word && token.kind == Kind::Word;
+        let of_word = |text: char| text.is_alphanumeric() || text == '_';
+        let words = plain.ends_with(of_word) && token.text.starts_with(of_word);
         let glued = |kind| matches!(kind, Kind::Word | Kind::Other);
         let tells = token.kind == Kind::Other
             && (previous == Kind::Other || token.text.starts_with(['\'', '&', '$', '"']));
@@ -536,4 +537,39 @@ fn dollar_delimiter(text: &str) -> Option<&str> {
 
 fn fail<T>(line: u32, problem: Problem) -> Result<T, SplitError> {
     Err(SplitError { line, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(one: &str, other: &str) -> bool {
+        without_layout(one).unwrap() == without_layout(other).unwrap()
+    }
+
+    #[test]
+    fn layout_and_comments_say_nothing_and_everything_else_does() {
+        for (one, other) in [
+            ("select 1", "  select\n\t1 -- one\n"),
+            ("create table t (a int)", "create table t(\n  a int\n)"),
+            ("select a/* b */from t;", "select a from t ;"),
+            ("select t.a = 1", "select t . a = 1"),
+        ] {
+            assert!(same(one, other), "{one}, {other}");
+        }
+        for (one, other) in [
+            ("select 'a b'", "select 'a  b'"),
+            ("select '-- x'", "select ''"),
+            ("select 1 - -1", "select 1 --1"),
+            ("select a < = b", "select a <= b"),
+            ("select $$ a $$", "select $$ a  $$"),
+            ("select \"a b\"", "select \"a  b\""),
+            ("select x'ff'", "select x 'ff'"),
+            ("select ab", "select a b"),
+            ("select a limit 1", "select a limit1"),
+            ("select 1 a", "select1a"),
+        ] {
+            assert!(!same(one, other), "{one}, {other}");
+        }
+    }
 }
