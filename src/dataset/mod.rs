@@ -97,12 +97,6 @@ impl Dataset {
             let stem = stem(&path);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| Problem::usage(format!("read `{}`", path.display())))?;
-            let mut keys: toml::Table = parse_toml(&path, &text)?;
-            if stem == "dataset" {
-                // Decides what developers get, not what the build holds.
-                keys.remove("subset");
-            }
-            add(&stem, keys.to_string().as_bytes());
             if stem == "dataset" {
                 let parsed: DatasetFile = parse_toml(&path, &text)?;
                 if let Some(external) = &parsed.external {
@@ -116,6 +110,13 @@ impl Dataset {
                         .with_context(|| Problem::usage(format!("read `{}`", path.display())))?,
                 );
             }
+            // Last: the readers above say best what is wrong with a file.
+            let mut keys: toml::Table = parse_toml(&path, &text)?;
+            if stem == "dataset" {
+                // Decides what developers get, not what the build holds.
+                keys.remove("subset");
+            }
+            add(&stem, keys.to_string().as_bytes());
         }
         for path in companions {
             let name = file_name(&path);

@@ -68,7 +68,11 @@ pub async fn check_files(config: &Config, dataset: &str, self_check: bool) -> Re
     };
     let notes = notes.into_iter().filter(filled).map(|note| note.text);
     let mut notes: Vec<String> = notes.collect();
-    notes.extend(without_checksum(&location, &manifest).await?);
+    // Where a file cannot be read or does not fit, that comes first.
+    let fits = |source: &Result<DryLoad>| source.as_ref().is_ok_and(|dry| dry.within_budget);
+    if sources.iter().all(fits) {
+        notes.extend(without_checksum(&location, &manifest).await?);
+    }
     Ok(Files { sources, notes })
 }
 
