@@ -239,6 +239,15 @@ pub struct Settings {
     )]
     #[schemars(extend("x-default" = "none", "examples" = ["2h"]))]
     pub statement_limit: Option<String>,
+    /// How long `run` waits at its start for a server or a store of raw files that does not answer; 0s does not wait
+    #[arg(
+        long,
+        global = true,
+        env = "OVERNIGHT_WAIT_FOR",
+        value_name = "DURATION"
+    )]
+    #[schemars(extend("default" = "10m", "examples" = ["30m"]))]
+    pub wait_for: Option<String>,
     /// A standby that services read from
     #[arg(skip)]
     #[schemars(extend("x-default" = "none", "examples" = [[{ "name": "east", "target": "postgres://overnight@east.internal/postgres" }]]))]
@@ -321,6 +330,7 @@ impl Settings {
             spare_connections,
             live_latency_limit,
             statement_limit,
+            wait_for,
             replica,
             brake,
             progress_every,
@@ -358,6 +368,8 @@ pub struct Config {
     pub watching: watch::Watching,
     /// Longest statement of numbered SQL and of index builds.
     pub statement_limit: Option<Duration>,
+    /// How long a run waits at its start for the server and for its inputs.
+    pub wait_for: Duration,
     pub router: RouterSettings,
     /// Longest silence of a run without a terminal.
     pub progress_every: Duration,
@@ -557,6 +569,7 @@ impl Config {
             replicas,
             watching,
             statement_limit,
+            wait_for: span("wait_for", settings.wait_for, 600)?,
             router: RouterSettings::resolve(
                 settings.router.as_deref(),
                 settings.drain,

@@ -4,6 +4,7 @@
 //! waits. Counting is by whole chunks, so that it costs nothing per row.
 
 use crate::cpu;
+use jiff::Timestamp;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +33,15 @@ struct Inner {
     stage: Option<Begun>,
     tables: Vec<Arc<TableProgress>>,
     stages: Vec<StageTime>,
+    waits: Option<Waits>,
+}
+
+/// What the load waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waits {
+    pub since: Timestamp,
+    /// What is short: how much there is and how much is needed.
+    pub reason: String,
 }
 
 /// The stage under way.
@@ -73,6 +83,8 @@ pub struct Snapshot {
     pub stage: &'static str,
     pub stage_elapsed: Duration,
     pub tables: Vec<Arc<TableProgress>>,
+    /// `None` while the load goes on.
+    pub waits: Option<Waits>,
 }
 
 impl Progress {
@@ -171,6 +183,16 @@ impl Progress {
         progress
     }
 
+    /// Says what the load waits for, or that it does not wait.
+    pub fn waits(&self, reason: Option<String>) {
+        let mut inner = self.lock();
+        let since = inner.waits.as_ref().map(|waits| waits.since);
+        inner.waits = reason.map(|reason| Waits {
+            since: since.unwrap_or_else(Timestamp::now),
+            reason,
+        });
+    }
+
     /// What is under way now; `None` between runs.
     pub fn snapshot(&self) -> Option<Snapshot> {
         let inner = self.lock();
@@ -180,6 +202,7 @@ impl Progress {
             stage: begun.stage,
             stage_elapsed: begun.at.elapsed(),
             tables: inner.tables.clone(),
+            waits: inner.waits.clone(),
         })
     }
 }

@@ -69,6 +69,13 @@ create table overnight.finished (
 );
 comment on table overnight.finished is 'What the catalog was when everything was loaded and granted, one line each thing.';
 
+create table overnight.filled (
+    one boolean primary key default true check (one),
+    locale text not null,
+    resumes integer not null default 0
+);
+comment on table overnight.filled is 'Has a row when every table is loaded, derived and analyzed: only the gates are left.';
+
 create function overnight.declare_version(version integer) returns void
     language sql
     set search_path = pg_catalog

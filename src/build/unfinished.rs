@@ -2,8 +2,8 @@
 //!
 //! In: an open build. Out: the table `overnight.set_aside`: how the catalog was declared and what was
 //! taken out of it. It comes in the transaction that takes it out, and goes before the first derive file
-//! runs, because what derive files have done is written down nowhere. So the rule is: a build can be
-//! gone on with as long as it has this table, and its tables stay as far as they have receipts.
+//! runs, because what derive files have done is written down nowhere. Once all of it is done the table
+//! `overnight.filled` has a row. So the rule is: a build can be resumed while it has the table or the row. With the first, its tables stay as far as they have receipts; with the second, only the gates are left.
 
 use super::{Database, find_database_by_oid};
 use crate::ledger::{Build, Ledger, State};
@@ -17,8 +17,13 @@ const MOST_RESUMES: i32 = 3;
 /// What is found of a build that its run did not finish.
 #[derive(Debug)]
 pub enum Unfinished {
-    /// It can be gone on with: so many tables have receipts, with so many rejects.
-    Resumable { tables: i64, rejects: i64 },
+    /// It can be gone on with: so many tables have receipts, with so many rejects. `filled`: only
+    /// its gates are left to be asked.
+    Resumable {
+        tables: i64,
+        rejects: i64,
+        filled: bool,
+    },
     /// It cannot, and why not.
     Lost(String),
 }
@@ -68,6 +73,39 @@ pub async fn forget_plan(session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// Writes that only the gates are left.
+pub async fn mark_filled(session: &Session, locale: &str) -> Result<()> {
+    session
+        .execute(
+            "insert into overnight.filled (locale) values ($1)",
+            &[&locale],
+        )
+        .await
+        .context("write into the stamp that the build is filled")?;
+    Ok(())
+}
+
+/// Counts one more run that only asks the gates.
+///
+/// # Errors
+/// The server cannot be asked; the build is not filled.
+pub async fn count_verification(session: &Session) -> Result<()> {
+    session
+        .execute("update overnight.filled set resumes = resumes + 1", &[])
+        .await
+        .context("count the resumed run")?;
+    Ok(())
+}
+
+/// The locale that a filled build was made with; `None` when it is not filled.
+pub async fn filled(session: &Session) -> Result<Option<String>> {
+    let row = session
+        .query_opt("select locale from overnight.filled", &[])
+        .await
+        .context("look whether the build is filled")?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// Looks whether a build of the ledger can be gone on with; changes nothing.
 ///
 /// # Errors
@@ -101,16 +139,17 @@ pub async fn look(ledger: &Ledger, server: &Server, build: &Build) -> Result<Unf
 
 async fn look_inside(session: &Session, build: &Build) -> Result<Unfinished> {
     let lost = |why: &str| Ok(Unfinished::Lost(why.to_owned()));
-    let there: bool = session
+    let row = session
         .query_one(
-            "select to_regclass('overnight.build') is not null
-                and to_regclass('overnight.set_aside') is not null",
+            "select to_regclass('overnight.build') is not null and to_regclass('overnight.filled') is not null,
+                    to_regclass('overnight.set_aside') is not null",
             &[],
         )
         .await
-        .context("look for the stamp")?
-        .get(0);
-    if !there {
+        .context("look for the stamp")?;
+    let (stamped, set_aside): (bool, bool) = (row.get(0), row.get(1));
+    let filled = stamped && filled(session).await?.is_some();
+    if !stamped || !set_aside && !filled {
         return lost("its load had not begun, or derive files had run");
     }
     let stamp = session
@@ -130,11 +169,17 @@ async fn look_inside(session: &Session, build: &Build) -> Result<Unfinished> {
     if switch::on("resume.stamp") && stamp.is_none() {
         return lost("its stamp is of another build or of another release of overnight");
     }
+    let memory = match filled {
+        true => "overnight.filled",
+        false => "overnight.set_aside",
+    };
     let row = session
         .query_one(
-            "select (select max(resumes) from overnight.set_aside),
-                    (select count(*) from overnight.loaded),
-                    (select coalesce(sum(rejected), 0)::bigint from overnight.input)",
+            &format!(
+                "select (select max(resumes) from {memory}),
+                        (select count(*) from overnight.loaded),
+                        (select coalesce(sum(rejected), 0)::bigint from overnight.input)"
+            ),
             &[],
         )
         .await
@@ -146,6 +191,10 @@ async fn look_inside(session: &Session, build: &Build) -> Result<Unfinished> {
             lost(&format!("{resumes} runs have gone on with it already"))
         }
         Some(_) if tables == 0 => lost("no table of it is loaded"),
-        Some(_) => Ok(Unfinished::Resumable { tables, rejects }),
+        Some(_) => Ok(Unfinished::Resumable {
+            tables,
+            rejects,
+            filled,
+        }),
     }
 }

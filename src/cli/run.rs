@@ -10,7 +10,7 @@ use crate::deadline::{Deadline, local_zone};
 use crate::load::{PlacedReject, RejectsOverBudget, RejectsSoFar, TableLoad};
 use crate::nightly::{self, Options, Outcome, Report, Resume};
 use crate::operation::run_record::RunRecord;
-use crate::operation::told;
+use crate::operation::{stays, told};
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, hint_of, status_of};
 use crate::progress::{Progress, StageTime};
@@ -186,9 +186,11 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
             }
             Err(error) => {
                 let status = status_of(&error);
-                results.push(failed(&dataset.name, &error, &mut rejects)?);
+                let stays = stays::sentence(&place, &[&dataset.name], &error).await;
+                let stays = stays.as_deref();
+                results.push(failed(&dataset.name, &error, stays, &mut rejects)?);
                 worst = Some(worse(worst, status));
-                last_error = Some(in_words(&dataset.name, &error));
+                last_error = Some(in_words(&dataset.name, &error, stays));
                 let told = told::after_run(&place, &dataset.name, Err(&error));
                 buried = until_signal(told).await?;
             }
@@ -205,10 +207,11 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
     Ok(worst.map_or(0, |status: Status| status as u8))
 }
 
-/// Prints why a dataset has failed, keeps its rejects, and gives its place in the JSON.
+/// Prints why a dataset has failed and what `stays` says, keeps its rejects, and gives its place in the JSON.
 pub(super) fn failed(
     dataset: &str,
     error: &anyhow::Error,
+    stays: Option<&str>,
     rejects: &mut RejectFile,
 ) -> Result<Value> {
     if let Some(over) = error.downcast_ref::<RejectsOverBudget>() {
@@ -216,14 +219,19 @@ pub(super) fn failed(
     } else if let Some(so_far) = error.downcast_ref::<RejectsSoFar>() {
         rejects.write(so_far.rejects.iter())?;
     }
-    let (text, hint) = in_words(dataset, error);
+    let (text, hint) = in_words(dataset, error, stays);
     output::error(&text, hint.as_deref());
     Ok(as_json(dataset, error))
 }
 
-/// Why a dataset or a group has failed, and what to do.
-pub(super) fn in_words(name: &str, error: &anyhow::Error) -> (String, Option<String>) {
-    let text = format!("run `{name}`: {}", explain_chain(error));
+/// Why a dataset or a group has failed, on which builds services stay, and what to do.
+pub(super) fn in_words(
+    name: &str,
+    error: &anyhow::Error,
+    stays: Option<&str>,
+) -> (String, Option<String>) {
+    let stays = stays.map_or_else(String::new, |stays| format!("; {stays}"));
+    let text = format!("run `{name}`: {}{stays}", explain_chain(error));
     (text, hint_of(error).map(str::to_owned))
 }
 

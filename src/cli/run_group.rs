@@ -13,7 +13,7 @@ use crate::dataset::Dataset;
 use crate::nightly::together::{self, Night};
 use crate::nightly::{Options, Outcome};
 use crate::operation::run_record::RunRecord;
-use crate::operation::{Workplace, told};
+use crate::operation::{Workplace, stays, told};
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, status_of};
 use crate::progress::Progress;
@@ -105,7 +105,7 @@ impl Together<'_> {
                 told.comes_back = true;
             }
             Err(error) => {
-                told.error = Some(self.say(&error));
+                told.error = Some(self.say(&error).await);
                 told.status(&error);
                 for dataset in datasets {
                     told.results.push(as_json(&dataset.name, &error));
@@ -127,15 +127,17 @@ impl Together<'_> {
     ) -> Result<()> {
         let not_moved = night.not_moved.as_ref();
         if let Some(error) = not_moved {
-            told.error = Some(self.say(error));
+            told.error = Some(self.say(error).await);
             told.status(error);
         }
         for (dataset, outcome) in self.datasets.iter().zip(&night.outcomes) {
             let name = &dataset.name;
             match (outcome, not_moved) {
                 (Err(error), _) => {
-                    told.results.push(failed(name, error, rejects)?);
-                    told.error = Some(in_words(name, error));
+                    let stays = stays::sentence(self.place, &[name], error).await;
+                    let stays = stays.as_deref();
+                    told.results.push(failed(name, error, stays, rejects)?);
+                    told.error = Some(in_words(name, error, stays));
                     told.status(error);
                 }
                 (Ok(outcome @ Outcome::Verified(_)), Some(error)) => {
@@ -188,8 +190,11 @@ impl Together<'_> {
         (status, (!texts.is_empty()).then(|| texts.join("; ")))
     }
 
-    fn say(&self, error: &anyhow::Error) -> (String, Option<String>) {
-        let (text, hint) = in_words(self.unit.name(), error);
+    async fn say(&self, error: &anyhow::Error) -> (String, Option<String>) {
+        let names = self.datasets.iter().map(|dataset| dataset.name.as_str());
+        let names: Vec<&str> = names.collect();
+        let stays = stays::sentence(self.place, &names, error).await;
+        let (text, hint) = in_words(self.unit.name(), error, stays.as_deref());
         output::error(&text, hint.as_deref());
         (text, hint)
     }

@@ -149,7 +149,8 @@ fn say(progress: &Progress, stop: &AtomicBool, every: Duration) {
     }
 }
 
-/// `planinfo: load, 1,234,567 rows, 410,000 rows/s, 43% of 1.20 GiB, about 12 s left`
+/// `planinfo: load, 1,234,567 rows, 410,000 rows/s, 43% of 1.20 GiB, about 12 s left`, or
+/// `planinfo: load WAITS since 19:27:04 UTC: the disk has 37.0 MiB free, less than 61.3 MiB; …`
 fn overall_text(now: &Snapshot) -> String {
     let seconds = now.stage_elapsed.as_secs_f64();
     let head = format!("{}: {}", now.dataset, now.stage);
@@ -160,8 +161,17 @@ fn overall_text(now: &Snapshot) -> String {
     let rows = sum(|table| table.rows.load(Ordering::Relaxed));
     let bytes = sum(|table| table.bytes.load(Ordering::Relaxed));
     let total = sum(|table| table.bytes_total);
-    let loaded = format!("{head}, {} rows", grouped(rows));
     let share = format!("{}% of {}", bytes * 100 / total.max(1), Bytes(total));
+    if let Some(waits) = &now.waits {
+        // At the pace before the wait an estimate would only rise.
+        return format!(
+            "{head} WAITS since {}: {}; {} rows, {share}",
+            waits.since.strftime("%H:%M:%S UTC"),
+            waits.reason,
+            grouped(rows),
+        );
+    }
+    let loaded = format!("{head}, {} rows", grouped(rows));
     if bytes == 0 || seconds < RATE_FROM_S {
         return format!("{loaded}, {share}");
     }

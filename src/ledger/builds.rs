@@ -401,7 +401,8 @@ impl Ledger {
         for load in loads {
             self.session
                 .execute(
-                    "insert into ledger.loaded (build, table_name, rows_loaded) values ($1, $2, $3)",
+                    "insert into ledger.loaded (build, table_name, rows_loaded) values ($1, $2, $3)
+                     on conflict do nothing",
                     &[&build.id, &load.table, &(load.rows as i64)],
                 )
                 .await
@@ -427,7 +428,8 @@ impl Ledger {
                 .execute(
                     "insert into ledger.input
                          (build, source, key, version, bytes, sha256, records_read, rows_loaded, rejected)
-                     select $1, $2, * from unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])",
+                     select $1, $2, * from unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])
+                     on conflict do nothing",
                     &[
                         &build.id,
                         &load.source,
@@ -454,7 +456,8 @@ impl Ledger {
                      (build, table_name, seconds, streams, readers, bytes_read, bytes_sent, rows_sent,
                       waiting_for_input_seconds, decompress_cpu_seconds, parse_cpu_seconds,
                       waiting_for_parse_seconds, waiting_for_server_seconds, sort_cpu_seconds)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                 on conflict do nothing",
                 &[
                     &build.id,
                     &load.table,

@@ -12,6 +12,7 @@ mod ahead;
 mod batch;
 pub mod budget;
 mod buffers;
+mod cause;
 mod column;
 pub mod connections;
 mod copy;

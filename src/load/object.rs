@@ -6,6 +6,7 @@
 
 use super::budget::{Budget, Share};
 use super::buffers::Buffers;
+use super::cause::Stopped;
 use super::plan::TablePlan;
 use crate::dataset::Format;
 use crate::fetch::{Digest, RawObject};
@@ -27,11 +28,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-
-/// The other end of a channel has gone: another part of the run has failed, and says why.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped")]
-pub struct Stopped;
 
 /// A chunk with the plan of its object and its share of the memory.
 pub struct CutChunk {

@@ -7,11 +7,13 @@
 use super::ahead::{Fetched, fetch_ahead};
 use super::batch::{Batch, Origin};
 use super::budget::Budget;
+use super::cause::{Stopped, both};
 use super::encoded::{Encoded, Treatment, encode};
-use super::object::{CutChunk, Cutting, ReadObject, Stopped};
+use super::object::{CutChunk, Cutting, ReadObject};
 use super::sorting::Sorting;
 use super::{InputCount, Loader, PlacedReject, RowOrder, TableJob, TableLoad, rejects};
 use crate::config::CopyFormat;
+use crate::fetch::FetchError;
 use crate::measure::Collector;
 use crate::printable::Printable;
 use crate::progress::TableProgress;
@@ -148,13 +150,7 @@ impl<'l> Reading<'l> {
             })
             .buffered(at_once)
             .try_collect::<Vec<ReadObject>>();
-        let (read, consumed) = tokio::join!(reading, self.consume_all(handed));
-        let read = match (read, consumed) {
-            (Err(error), Ok(())) => return Err(error),
-            (Err(error), Err(stopped)) if stopped.is::<Stopped>() => return Err(error),
-            (_, Err(error)) => return Err(error),
-            (Ok(read), Ok(())) => read,
-        };
+        let (read, ()) = both(reading, self.consume_all(handed)).await?;
         for (input, read) in self.load.inputs.iter_mut().zip(read) {
             input.bytes = read.bytes;
             input.sha256 = read.sha256;
@@ -357,20 +353,15 @@ async fn read_object(
         unpacking_threads: loader.request.settings.workers.clamp(1, MOST_UNPACKING),
     };
     let cut = tokio::task::spawn_blocking(move || cutting.run());
-    let sending = fetched.send(loader.request.location, block_sender);
-    let (sent, cut) = tokio::join!(sending, cut);
-    let read = match cut.context("wait for the reading thread")? {
-        // It only found its neighbour gone: the neighbour knows why.
-        Err(error) if error.is::<Stopped>() => {
-            sent?;
-            return Err(error);
-        }
-        Err(error) => return Err(error),
-        Ok(read) => {
-            sent?;
-            read
-        }
+    let cut = async { cut.await.context("wait for the reading thread").flatten() };
+    let sending = async {
+        let sent = fetched.send(loader.request.location, block_sender).await;
+        sent.map_err(|error| match error {
+            FetchError::Closed { .. } => anyhow!(Stopped),
+            error => error.into(),
+        })
     };
+    let ((), read) = both(sending, cut).await?;
     if read.bytes != object.size {
         bail!(
             "`{}`: {} bytes were read of {}",

@@ -6,8 +6,8 @@
 
 use super::batch::{Batch, Origin, Records};
 use super::buffers::Buffers;
+use super::cause::Stopped;
 use super::encoded::{lines, split};
-use super::object::Stopped;
 use super::reading::Deal;
 use super::timing::TableTiming;
 use super::workers::Answer;

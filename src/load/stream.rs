@@ -227,15 +227,18 @@ impl<'l> Stream<'l> {
                 })
             },
         );
-        let refused = failed
-            .error
-            .downcast_ref::<tokio_postgres::Error>()
-            .map(|error| {
-                (
-                    pg_error::explain(error),
-                    pg_error::sqlstate(error).map(|code| code[..2].to_owned()),
-                )
-            });
+        let answer = failed.error.downcast_ref::<tokio_postgres::Error>();
+        if answer.is_some_and(pg_error::is_connection_lost) {
+            let table = self.targets.get(self.current);
+            let table = table.map_or("a table", |target| target.table.as_str());
+            return failed.error.context(format!("COPY into {table}"));
+        }
+        let refused = answer.map(|error| {
+            (
+                pg_error::explain(error),
+                pg_error::sqlstate(error).map(|code| code[..2].to_owned()),
+            )
+        });
         match refused {
             Some((text, class)) => {
                 let text = match place {

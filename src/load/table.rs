@@ -5,8 +5,8 @@
 //! first one, which carries the receipt, commits last. So a table has a receipt only when all of it
 //! is there.
 
+use super::cause::both;
 use super::connections::{Connections, Sizes, connections};
-use super::object::Stopped;
 use super::reading::{Deal, Reading};
 use super::stream::{Feed, Stream, Streaming, Target};
 use super::{Destination, Loader, TableJob, TableLoad, receipt, rejects};
@@ -135,14 +135,7 @@ async fn load(
     let reading = Reading::new(loader, job, progress, router, deal, load);
     let sending = streams.into_iter().zip(feeds);
     let sending = try_join_all(sending.map(|(stream, feed)| stream.run(feed)));
-    let (read, sent) = tokio::join!(reading.run(), sending);
-    let (mut load, streams) = match (read, sent) {
-        // A part that only found its neighbour gone is not the cause.
-        (Err(error), Err(cause)) if error.is::<Stopped>() => return Err(cause),
-        (Err(error), _) => return Err(error),
-        (Ok(_), Err(error)) => return Err(error),
-        (Ok(load), Ok(streams)) => (load, streams),
-    };
+    let (mut load, streams) = both(reading.run(), sending).await?;
     load.rows = streams.iter().map(|stream| stream.rows).sum();
     receipt::check_counts(&load)?;
     rejects::warn_of_unlisted(&load);

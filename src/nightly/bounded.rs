@@ -11,7 +11,7 @@ use super::Run;
 use crate::config::FlipSettings;
 use crate::deadline::{Deadline, about};
 use crate::ledger::Build;
-use crate::progress::Snapshot;
+use crate::progress::{Progress, Snapshot};
 use crate::switch;
 use anyhow::Result;
 use std::future::Future;
@@ -20,10 +20,50 @@ use std::time::Duration;
 
 /// How often the pace is looked at; also how late a stop may be.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the server may take to undo a statement after the deadline.
+const CLEAN_UP: Duration = Duration::from_secs(5);
 /// Before this a pace tells nothing.
 const EARLIEST: Duration = Duration::from_secs(5);
 /// The shortest time limit that the server is given.
 const SHORTEST: Duration = Duration::from_millis(10);
+
+/// What to do when the deadline ended a run before its move.
+const HINT: &str = "the alias was not touched; where a table was loaded, the next run of the same inputs goes on from there";
+
+/// Runs a part of a run until it is done or the deadline is over. `work` may be dropped wherever it waits.
+///
+/// # Errors
+/// Its own, or status 1 when the time was over.
+pub(super) async fn until<T>(
+    deadline: Option<&Deadline>,
+    progress: &Progress,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(deadline) = deadline.filter(|_| switch::on("deadline.stages")) else {
+        return work.await;
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = over(deadline) => Err(passed(deadline, progress)),
+    }
+}
+
+/// Waits for the deadline by the clock, which somebody may set meanwhile.
+async fn over(deadline: &Deadline) {
+    loop {
+        let left = deadline.left();
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LOOK)).await;
+    }
+}
+
+fn passed(deadline: &Deadline, progress: &Progress) -> anyhow::Error {
+    let stage = progress.snapshot().map_or("plan", |now| now.stage);
+    deadline.passed(&format!("during the stage `{stage}`"), HINT)
+}
 
 impl Run<'_> {
     /// Runs `work` until it is done or the deadline is over.
@@ -39,15 +79,17 @@ impl Run<'_> {
         let Some(deadline) = deadline.filter(|_| switch::on("deadline.load")) else {
             return work.await;
         };
-        let behind = self.foresee(live, deadline).await?;
-        let stage = tokio::select! {
+        let foreseen = self.foresee(live, deadline);
+        let behind = until(Some(deadline), self.progress, foreseen).await?;
+        tokio::select! {
             done = work => return done,
-            stage = self.watch(deadline, behind) => stage,
-        };
-        // A statement of ours may have been under way.
-        self.ledger.rollback().await;
-        let hint = "the alias was not touched; where a table was loaded, the next run of the same inputs goes on from there";
-        Err(deadline.passed(&format!("during the stage `{stage}`"), hint))
+            () = self.watch(deadline, behind) => {}
+        }
+        let passed = passed(deadline, self.progress);
+        // A statement of ours may have been under way, and the server may have stopped answering.
+        let rollback = self.ledger.rollback();
+        drop(tokio::time::timeout(CLEAN_UP, rollback).await);
+        Err(passed)
     }
 
     /// Says so if the last build took longer than there is time; gives the seconds that its work
@@ -71,14 +113,14 @@ impl Run<'_> {
         Ok(self.ledger.seconds_behind_load(live.id).await? * scale)
     }
 
-    /// Returns the stage that the end of the time came in; warns once before.
-    async fn watch(&self, deadline: &Deadline, behind: f64) -> &'static str {
+    /// Returns when the time is over; warns once before.
+    async fn watch(&self, deadline: &Deadline, behind: f64) {
         let mut warned = false;
         loop {
             let left = deadline.left();
             let now = self.progress.snapshot();
             if left.is_zero() {
-                return now.map_or("plan", |now| now.stage);
+                return;
             }
             if let Some(needed) = now.as_ref().and_then(|now| needed(now, behind))
                 && needed > left
@@ -150,7 +192,6 @@ pub(super) async fn moved(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Progress;
 
     #[test]
     fn the_time_that_is_needed_is_the_rest_at_this_pace_and_what_follows() {

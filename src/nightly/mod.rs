@@ -12,12 +12,15 @@ pub mod brake;
 mod early;
 mod fill;
 pub mod inputs;
+mod lost;
 mod prepare;
 pub mod project;
 mod resume;
 pub mod together;
+mod wait;
 
 pub use prepare::Prepared;
+use resume::Resumed;
 pub use resume::{Resume, TakenOver};
 
 use crate::build;
@@ -166,6 +169,16 @@ struct Built {
     connections: usize,
 }
 
+/// What is known before anything is made.
+enum Planned<'r> {
+    /// The live build, of this name, was made from exactly these inputs.
+    Unchanged(String),
+    /// A build of the same inputs waits for its move.
+    Waiting(Run<'r>, Box<VerifiedBuild>),
+    /// A build has to be made; with who looks at the live database of which name meanwhile.
+    Build(Run<'r>, Option<(Prober, String)>),
+}
+
 /// Every stage before the move.
 async fn make(
     place: &Workplace,
@@ -175,38 +188,16 @@ async fn make(
     env: Env<'_>,
 ) -> Result<Made> {
     let began = Instant::now();
-    let location = place.location().await?;
-    let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
+    let deadline = options.deadline.as_ref();
+    let pinning = pin(place, dataset);
+    let (location, manifest) = bounded::until(deadline, progress, pinning).await?;
     for key in &manifest.unused {
         tracing::warn!("`{}` is not used by any source", Printable(key));
     }
     let digest = inputs::input_digest(dataset, files, &manifest);
-    let live = live_build(ledger, dataset).await?;
-    let same = match &live {
-        Some(live) if !options.force => {
-            inputs::made_from(ledger, live, &location, &manifest, &digest).await?
-        }
-        _ => false,
-    };
-    if let Some(live) = live.as_ref().filter(|_| same) {
-        if options.resume == Resume::Only {
-            bail!(Problem::refused(format!(
-                "nothing can be resumed: the inputs are those of `{}`, which is live",
-                live.name
-            )));
-        }
-        let why = "the live build was made from the inputs of the night";
-        resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
-        ledger
-            .event(&dataset.name, Some(live.id), "unchanged", "")
-            .await?;
-        return Ok(Made::Unchanged(live.name.clone()));
-    }
-    if !options.no_rotate {
-        refuse_stranger(ledger, &place.server, &place.router, &dataset.name).await?;
-    }
-    early::warn(place, ledger, dataset, files, options, env).await?;
-    let mut this = Run {
+    let live = bounded::until(deadline, progress, live_build(ledger, dataset)).await?;
+    let capacity = place.capacity(&ledger.session);
+    let this = Run {
         place,
         ledger,
         dataset,
@@ -214,36 +205,21 @@ async fn make(
         location: &location,
         manifest: &manifest,
         progress,
-        capacity: place.capacity(&ledger.session).await?,
+        capacity: bounded::until(deadline, progress, capacity).await?,
         env,
         brake: Brake::default(),
     };
-    tracing::info!("{}: the server has {}", dataset.name, this.capacity);
-    let waiting = this.waiting_build(&digest, live.as_ref(), options).await?;
-    let resumed = waiting.is_some();
-    let (verified, tables, taken_over) = match waiting {
-        Some(verified) => {
-            progress.build(&verified.build().name);
-            let why = "a build of the same inputs is verified";
-            resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
-            (verified, Vec::new(), None)
-        }
-        None => {
-            let left = this.sessions_left().await?;
-            this.capacity
-                .leave_others(left, place.config.load.connections);
-            let prober = match (&live, place.prober(dataset, env)) {
-                (Some(live), Ok(prober)) => {
-                    let name = place.router.name_of_live(&dataset.name, live);
-                    Some((prober, name.to_owned()))
-                }
-                (_, Err(error)) if !options.no_rotate => return Err(error),
-                _ => None,
-            };
-            this.build(&digest, live.as_ref(), options, prober.as_ref(), began)
-                .await?
-        }
-    };
+    let planning = this.plan(&digest, live.as_ref(), options);
+    let (this, resumed, (verified, tables, taken_over)) =
+        match bounded::until(deadline, progress, planning).await? {
+            Planned::Unchanged(live) => return Ok(Made::Unchanged(live)),
+            Planned::Waiting(this, verified) => (this, true, (*verified, Vec::new(), None)),
+            Planned::Build(this, prober) => {
+                let building = this.build(&digest, live.as_ref(), options, prober.as_ref(), began);
+                let built = building.await?;
+                (this, false, built)
+            }
+        };
     let report = Report {
         build: verified.build().name.clone(),
         previous: live.map(|live| live.name),
@@ -331,6 +307,71 @@ pub async fn live_build(ledger: &Ledger, dataset: &Dataset) -> Result<Option<Bui
     }
 }
 
+/// Opens the location and lists the inputs.
+async fn pin(place: &Workplace, dataset: &Dataset) -> Result<(Location, Manifest)> {
+    wait::for_inputs(place.config.wait_for, async || {
+        let location = place.location().await?;
+        let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
+        Ok((location, manifest))
+    })
+    .await
+}
+
+impl<'r> Run<'r> {
+    /// Finds out what is to be done tonight.
+    async fn plan(
+        mut self,
+        digest: &str,
+        live: Option<&Build>,
+        options: &Options,
+    ) -> Result<Planned<'r>> {
+        let (place, ledger, dataset) = (self.place, self.ledger, self.dataset);
+        let same = match live {
+            Some(live) if !options.force => {
+                inputs::made_from(ledger, live, self.location, self.manifest, digest).await?
+            }
+            _ => false,
+        };
+        if let Some(live) = live.filter(|_| same) {
+            if options.resume == Resume::Only {
+                bail!(Problem::refused(format!(
+                    "nothing can be resumed: the inputs are those of `{}`, which is live",
+                    live.name
+                )));
+            }
+            let why = "the live build was made from the inputs of the night";
+            resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
+            ledger
+                .event(&dataset.name, Some(live.id), "unchanged", "")
+                .await?;
+            return Ok(Planned::Unchanged(live.name.clone()));
+        }
+        if !options.no_rotate {
+            refuse_stranger(ledger, &place.server, &place.router, &dataset.name).await?;
+        }
+        early::warn(place, ledger, dataset, self.files, options, self.env).await?;
+        tracing::info!("{}: the server has {}", dataset.name, self.capacity);
+        if let Some(verified) = self.waiting_build(digest, live, options).await? {
+            self.progress.build(&verified.build().name);
+            let why = "a build of the same inputs is verified";
+            resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
+            return Ok(Planned::Waiting(self, Box::new(verified)));
+        }
+        let left = self.sessions_left().await?;
+        self.capacity
+            .leave_others(left, place.config.load.connections);
+        let prober = match (live, place.prober(dataset, self.env)) {
+            (Some(live), Ok(prober)) => {
+                let name = place.router.name_of_live(&dataset.name, live);
+                Some((prober, name.to_owned()))
+            }
+            (_, Err(error)) if !options.no_rotate => return Err(error),
+            _ => None,
+        };
+        Ok(Planned::Build(self, prober))
+    }
+}
+
 impl Run<'_> {
     /// A build of the same inputs that an earlier run verified and did not publish.
     async fn waiting_build(
@@ -400,20 +441,19 @@ impl Run<'_> {
         prober: Option<&(Prober, String)>,
         began: Instant,
     ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
-        let unfinished = self.unfinished(digest, options).await?;
-        let goes_on = unfinished.is_some();
-        let build = match unfinished {
-            Some(build) => self.adopt(build, digest).await?,
-            None => {
-                self.progress.stage("create");
-                let locale = &self.place.config.locale;
-                let server = &self.place.server;
-                let build =
-                    build::create(self.ledger, server, self.dataset, digest, locale).await?;
-                self.record_unused(&build).await?;
-                build
+        let beginning = async {
+            if let Some(build) = self.unfinished(digest, options).await? {
+                return Ok((self.adopt(build, digest).await?, true));
             }
+            self.progress.stage("create");
+            let locale = &self.place.config.locale;
+            let server = &self.place.server;
+            let build = build::create(self.ledger, server, self.dataset, digest, locale).await?;
+            self.record_unused(&build).await?;
+            Ok((build, false))
         };
+        let deadline = options.deadline.as_ref();
+        let (build, goes_on) = bounded::until(deadline, self.progress, beginning).await?;
         self.progress.build(&build.name);
         match self
             .make(&build, goes_on, live, options, prober, began)
@@ -464,11 +504,15 @@ impl Run<'_> {
         let (passed, keeper, loads, taken_over) = self
             .bounded(making, live, options.deadline.as_ref())
             .await?;
-        self.record(build, &loads, began).await?;
-        // Before the seal: a build that is found sealed must not be published without it.
-        self.ask_approval(build, options).await?;
+        let recording = async {
+            self.record(build, &loads, began).await?;
+            // Before the seal: a build that is found sealed must not be published without it.
+            self.ask_approval(build, options).await
+        };
+        bounded::until(options.deadline.as_ref(), self.progress, recording).await?;
         self.progress.stage("seal");
-        let verified = passed.seal(self.ledger, keeper).await?;
+        let sealing = passed.seal(self.ledger, keeper);
+        let verified = bounded::until(options.deadline.as_ref(), self.progress, sealing).await?;
         Ok((verified, loads, taken_over))
     }
 
@@ -479,34 +523,31 @@ impl Run<'_> {
         options: &Options,
     ) -> Result<(Passed, Session, Vec<TableLoad>, Option<TakenOver>)> {
         let server = &self.place.server;
-        let (prepared, keeper, mut loads, taken_over) = if goes_on {
-            let resumed = self.take_over(build).await?;
-            (
-                resumed.prepared,
-                resumed.keeper,
-                resumed.kept,
-                Some(resumed.taken),
-            )
-        } else {
-            let mut prepared = self.prepare(build).await?;
-            let keeper = self.open(build, "build").await?;
-            crashpoint::reached("set_aside.before");
-            self.set_aside(&mut prepared, &keeper)
-                .await
-                .context("set indexes and keys aside")?;
-            crashpoint::reached("set_aside.after");
-            (prepared, keeper, Vec::new(), None)
+        let resumed = match goes_on {
+            true => self.take_over(build).await?,
+            false => {
+                let mut prepared = self.prepare(build).await?;
+                let keeper = self.open(build, "build").await?;
+                crashpoint::reached("set_aside.before");
+                self.set_aside(&mut prepared, &keeper)
+                    .await
+                    .context("set indexes and keys aside")?;
+                crashpoint::reached("set_aside.after");
+                Resumed::anew(prepared, keeper)
+            }
         };
-        loads.extend(
-            self.fill(build, prepared, &keeper, options.list_rejects)
-                .await?,
-        );
-        build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
-        crashpoint::reached("grant.after");
+        let taken_over = goes_on.then_some(resumed.taken);
+        let (keeper, mut loads) = (resumed.keeper, resumed.kept);
+        if let Some(prepared) = resumed.prepared {
+            let list_rejects = options.list_rejects;
+            loads.extend(self.fill(build, prepared, &keeper, list_rejects).await?);
+            build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
+            crashpoint::reached("grant.after");
+            build::unfinished::mark_filled(&keeper, &self.place.config.locale).await?;
+        }
 
         self.progress.stage("verify");
         crashpoint::reached("verify.before");
-        let live = live_build(self.ledger, self.dataset).await?;
         let candidate = Candidate {
             ledger: self.ledger,
             server,
@@ -514,7 +555,6 @@ impl Run<'_> {
             dataset: self.dataset,
             files: self.files,
             build,
-            live: live.as_ref(),
             prober: &self.place.prober(self.dataset, self.env)?,
             env: self.env,
         };

@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 /// Why a build of other inputs is not gone on with.
 const OTHER_INPUTS: &str = "it was made from other inputs, source files or SQL";
 
+/// How long the server may take to say what can be kept of a build.
+const KEEPING: Duration = Duration::from_secs(30);
 /// How long sessions of the run before may take to end.
 const ENDING: Duration = Duration::from_secs(20);
 
@@ -72,10 +74,23 @@ struct Plan {
 
 /// A build taken over, ready for the rest of its load.
 pub(super) struct Resumed {
-    pub prepared: Prepared,
+    /// What is left to be loaded and put back; `None` when only the gates are left.
+    pub prepared: Option<Prepared>,
     pub keeper: Session,
     pub kept: Vec<TableLoad>,
     pub taken: TakenOver,
+}
+
+impl Resumed {
+    /// A build that this run has begun itself.
+    pub(super) fn anew(prepared: Prepared, keeper: Session) -> Resumed {
+        Resumed {
+            prepared: Some(prepared),
+            keeper,
+            kept: Vec::new(),
+            taken: TakenOver::default(),
+        }
+    }
 }
 
 /// Sweeps builds that no run will go on with. One that cannot be swept must not keep tonight's run
@@ -170,29 +185,55 @@ impl Run<'_> {
                 Unfinished::Resumable { rejects, .. } if options.list_rejects && rejects > 0 => {
                     Some("--rejects asks for the rejects of tables that are loaded already".into())
                 }
-                Unfinished::Resumable { .. } => self.why_not_its_plan(build).await?,
+                Unfinished::Resumable { filled, .. } => {
+                    self.why_not_its_plan(build, filled).await?
+                }
             },
         )
     }
 
-    async fn why_not_its_plan(&self, build: &Build) -> Result<Option<String>> {
+    async fn why_not_its_plan(&self, build: &Build, filled: bool) -> Result<Option<String>> {
         let session = self.place.server.connect(&build.name, "resume").await?;
         let read = async {
+            let tables = self.tables_of_these_inputs(&session).await?;
+            if filled {
+                let why_not = self.why_not_filled(&session, tables).await?;
+                return Ok((unfinished::filled(&session).await?, tables, why_not));
+            }
             let plan = unfinished::read_plan(&session).await?;
-            anyhow::Ok((plan, self.tables_of_these_inputs(&session).await?))
+            let plan = serde_json::from_str::<Plan>(&plan).ok();
+            anyhow::Ok((plan.map(|plan| plan.locale), tables, None))
         };
         let read = read.await;
         session.close().await;
-        let (plan, tables) = read?;
+        let (locale, tables, why_not) = read?;
         if tables == 0 && switch::on("resume.inputs") {
             return Ok(Some(OTHER_INPUTS.into()));
         }
-        let plan: Plan = match serde_json::from_str(&plan) {
-            Ok(plan) => plan,
-            Err(_) => return Ok(Some("another release wrote down what is set aside".into())),
+        if why_not.is_some() {
+            return Ok(why_not);
+        }
+        let Some(locale) = locale else {
+            return Ok(Some("another release wrote down what is set aside".into()));
         };
-        let other = plan.locale != self.place.config.locale;
-        Ok(other.then(|| format!("it was made with the locale {}", plan.locale)))
+        let other = locale != self.place.config.locale;
+        Ok(other.then(|| format!("it was made with the locale {locale}")))
+    }
+
+    /// Why a build whose derive files have run cannot be taken as it is: they read what is others now.
+    async fn why_not_filled(&self, session: &Session, tables: usize) -> Result<Option<String>> {
+        if tables < self.dataset.sources.len() {
+            return Ok(Some(OTHER_INPUTS.into()));
+        }
+        for source in &self.dataset.sources {
+            if is_touched(session, source).await? && switch::on("resume.touched") {
+                let table = source.full_table();
+                return Ok(Some(format!(
+                    "rows of `{table}` were changed after its load"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// How many tables were loaded from the objects of this run.
@@ -291,6 +332,9 @@ impl Run<'_> {
         crashpoint::reached("resume.before");
         self.end_others(build).await?;
         let keeper = self.open(build, "build").await?;
+        if unfinished::filled(&keeper).await?.is_some() {
+            return self.take_over_filled(build, keeper).await;
+        }
         let plan: Plan = serde_json::from_str(&unfinished::read_plan(&keeper).await?)
             .context("read what was set aside")?;
         let known = tables::tables(&keeper).await?;
@@ -336,7 +380,7 @@ impl Run<'_> {
         let filled = jobs.iter().map(|job| job.plan.table_oid);
         let roots = filled.map(|oid| (oid, root_of(&known, oid))).collect();
         Ok(Resumed {
-            prepared: Prepared {
+            prepared: Some(Prepared {
                 jobs,
                 roots,
                 set_aside: missing.left,
@@ -345,7 +389,31 @@ impl Run<'_> {
                 waiting: plan.waiting,
                 away: plan.away,
                 not_rehearsed: Vec::new(),
-            },
+            }),
+            keeper,
+            kept,
+            taken,
+        })
+    }
+
+    /// Takes over a build whose run ended while the gates were asked.
+    async fn take_over_filled(&self, build: &Build, keeper: Session) -> Result<Resumed> {
+        unfinished::count_verification(&keeper).await?;
+        let mut kept = Vec::new();
+        for source in &self.dataset.sources {
+            let receipt = read_receipt(&keeper, source).await?;
+            kept.push(receipt.with_context(|| {
+                format!("`{}` has no receipt for `{}`", build.name, source.name)
+            })?);
+        }
+        let taken = TakenOver {
+            kept: kept.iter().map(|load| load.table.clone()).collect(),
+            ..TakenOver::default()
+        };
+        self.tell(build, &taken).await?;
+        crashpoint::reached("resume.after");
+        Ok(Resumed {
+            prepared: None,
             keeper,
             kept,
             taken,
@@ -407,7 +475,9 @@ impl Run<'_> {
     pub(super) async fn keep_or_abandon(&self, build: &Build, error: &anyhow::Error) {
         let may_pass = status_of(error) == Status::Dependency && !is_out_of_room(error);
         if may_pass || deadline::is_passed(error) {
-            match self.keep(build, error).await {
+            // The server that failed the run may not answer this either.
+            let kept = tokio::time::timeout(KEEPING, self.keep(build, error)).await;
+            match kept.context("the server does not answer").flatten() {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(also) => {
@@ -421,17 +491,24 @@ impl Run<'_> {
     }
 
     async fn keep(&self, build: &Build, error: &anyhow::Error) -> Result<bool> {
-        let looked = unfinished::look(self.ledger, &self.place.server, build).await?;
+        // The session of the run may still be in a statement that it has given up.
+        let ledger = &self.place.ledger("keep what is loaded").await?;
+        let build = &ledger.build(build.id).await?;
+        if build.state == State::Verified {
+            tracing::warn!(build = %build.name, "the build is verified and waits: the next run of the same inputs publishes it");
+            return Ok(true);
+        }
+        let looked = unfinished::look(ledger, &self.place.server, build).await?;
         let Unfinished::Resumable { tables, .. } = looked else {
             return Ok(false);
         };
         if let Some(oid) = build.database_oid {
-            end_sessions(self.ledger, oid).await?;
+            end_sessions(ledger, oid).await?;
         }
         let of = self.dataset.sources.len();
         let reason = pg_error::explain_chain(error);
         let detail = format!("{tables} of {of} tables are loaded: {reason}");
-        self.ledger
+        ledger
             .event(&build.dataset, Some(build.id), "kept", &detail)
             .await?;
         tracing::warn!(

@@ -6,7 +6,8 @@
 //! way. The locks of all builds are taken before the first of them begins.
 
 use super::{
-    Built, Made, Options, Outcome, Report, bounded, held_back, make, project, publish_subset,
+    Built, Made, Options, Outcome, Report, bounded, held_back, lost, make, project, publish_subset,
+    wait,
 };
 use crate::config::Env;
 use crate::config::groups::Unit;
@@ -68,7 +69,11 @@ pub async fn run(
     let mut ledgers = Vec::new();
     for dataset in datasets {
         let purpose = format!("run {}", dataset.name);
-        let ledger = place.for_build(dataset, &purpose).await?;
+        let opening = wait::for_server(place.config.wait_for, async || {
+            place.for_build(dataset, &purpose).await
+        });
+        let deadline = options.deadline.as_ref();
+        let ledger = bounded::until(deadline, progress, opening).await?;
         let folder = &place.config.project;
         project::gate(&ledger, folder, dataset, &options.overrides).await?;
         ledgers.push(ledger);
@@ -88,7 +93,10 @@ pub async fn run(
         // On the heap: what a whole build keeps while it waits is too much for the stack.
         let made = Box::pin(make(place, with, options, progress, env));
         outcomes.push(match made.await {
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                let ledger = &ledgers[index];
+                Some(Err(lost::name_the_server(place, ledger, progress, error)))
+            }
             Ok(Made::Unchanged(live)) => Some(Ok(Outcome::Unchanged { live })),
             Ok(Made::Build(mut built)) => {
                 if unit.group().is_some() {

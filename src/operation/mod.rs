@@ -20,6 +20,7 @@ pub mod reverify;
 pub mod routes;
 pub mod run_record;
 pub mod stamped;
+pub mod stays;
 pub mod subset;
 pub mod told;
 

@@ -49,10 +49,7 @@ pub async fn reverify(
         ledger.lock(&dataset.name, Lock::Build).await?;
         allow_connections(&ledger, &build.name, true).await?;
     }
-    let live = builds
-        .iter()
-        .find(|other| Some(other.id) == row.live_build && other.id != build.id);
-    let findings = look(place, &ledger, dataset, build, live, &files, env).await;
+    let findings = look(place, &ledger, dataset, build, &files, env).await;
     if sealed {
         allow_connections(&ledger, &build.name, false).await?;
     }
@@ -64,7 +61,6 @@ async fn look(
     ledger: &Ledger,
     dataset: &Dataset,
     build: &Build,
-    live: Option<&Build>,
     files: &SqlFiles,
     env: Env<'_>,
 ) -> Result<Findings> {
@@ -80,7 +76,6 @@ async fn look(
         dataset,
         files,
         build,
-        live,
         prober: &place.prober(dataset, env)?,
         env,
     };

@@ -34,11 +34,16 @@ pub fn explain_chain(error: &anyhow::Error) -> String {
 fn join_chain<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
     let mut links: Vec<String> = Vec::new();
     for link in chain {
-        let answer = link
-            .downcast_ref::<Error>()
+        let error = link.downcast_ref::<Error>();
+        let answer = error
             .and_then(Error::as_db_error)
             .or_else(|| link.downcast_ref());
-        let text = answer.map_or_else(|| link.to_string(), explain_answer);
+        let text = match (answer, error) {
+            (Some(answer), _) => explain_answer(answer),
+            (None, Some(error)) if error.is_closed() => CLOSED.to_owned(),
+            (None, Some(error)) if is_connection_lost(error) => BROKEN.to_owned(),
+            _ => link.to_string(),
+        };
         // Some types print their source themselves, and then have it in the chain as well.
         if !links.last().is_some_and(|last| last.ends_with(&text)) {
             links.push(text);
@@ -49,6 +54,14 @@ fn join_chain<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'stat
     }
     printable::lines(&links.join(": ")).into_owned()
 }
+
+/// What the driver calls `connection closed`.
+const CLOSED: &str = "the server closed the connection";
+/// What the driver calls `error communicating with the server`.
+const BROKEN: &str = "the connection to the server broke";
+
+/// The SQLSTATE `connection_failure`, which a client gives itself.
+pub const CONNECTION_FAILURE: &str = "08006";
 
 /// One line for an error or notice of the server.
 pub(super) fn explain_answer(answer: &DbError) -> String {
@@ -105,7 +118,7 @@ fn condition(answer: &DbError) -> &'static str {
             "an object exists already (its name may be data and is not shown)"
         }
         "42601" => "syntax error in a statement inside a function",
-        _ => "the statement failed (the server's text may hold data and is not shown)",
+        _ => "the statement failed (the server's text may hold data: its log has it)",
     }
 }
 
@@ -173,17 +186,21 @@ fn said_in_our_words(answer: &DbError) -> Option<&'static str> {
         "23505" => "unique constraint violated",
         "23514" => "check constraint violated",
         "23P01" => "exclusion constraint violated",
-        "P0001" => "a function raised an exception (its text may hold data and is not shown)",
+        "P0001" => {
+            "a function raised an exception (its text may hold data: the log of the server has it)"
+        }
         "P0002" => "a query returned no row where one is needed",
         "P0003" => "a query returned more than one row where one is needed",
-        "P0004" => "an assertion failed (its text may hold data and is not shown)",
+        "P0004" => "an assertion failed (its text may hold data: the log of the server has it)",
         // The token quoted in the message is data when the statement was made of data.
         "42601" if matches!(answer.position(), Some(ErrorPosition::Internal { .. })) => {
             "syntax error in a statement inside a function"
         }
         code if code.starts_with("22") => "data exception",
         code if code.starts_with("23") => "integrity constraint violated",
-        _ if raised => "a function raised an error (its text may hold data and is not shown)",
+        _ if raised => {
+            "a function raised an error (its text may hold data: the log of the server has it)"
+        }
         _ => return None,
     })
 }
@@ -270,7 +287,7 @@ pub struct Answer {
 impl From<Error> for Answer {
     fn from(error: Error) -> Answer {
         Answer {
-            code: sqlstate(&error).map(str::to_owned),
+            code: code_of(&error).map(str::to_owned),
             message: explain(&error),
         }
     }
@@ -281,6 +298,18 @@ pub fn sqlstate(error: &Error) -> Option<&str> {
     error.as_db_error().map(|answer| answer.code().code())
 }
 
+/// The same, and `08006` for a connection that was lost without a last word of the server.
+pub fn code_of(error: &Error) -> Option<&str> {
+    let lost = || is_connection_lost(error).then_some(CONNECTION_FAILURE);
+    sqlstate(error).or_else(lost)
+}
+
+/// Whether a code says that the connection is gone.
+pub fn is_lost_code(code: &str) -> bool {
+    // Terminated by an administrator, by a crash, by a time limit that ends the session.
+    matches!(code, "57P01" | "57P02" | "57P05" | "25P03" | "25P04") || code.starts_with("08")
+}
+
 /// The first Postgres error in a chain.
 pub fn find(error: &anyhow::Error) -> Option<&Error> {
     error.chain().find_map(|link| link.downcast_ref())
@@ -289,9 +318,7 @@ pub fn find(error: &anyhow::Error) -> Option<&Error> {
 /// Whether the connection is gone, so that a statement's outcome may be unknown.
 pub fn is_connection_lost(error: &Error) -> bool {
     match sqlstate(error) {
-        // Terminated by somebody, by a crash, by a time limit that ends the session.
-        Some("57P01" | "57P02" | "57P05" | "25P03" | "25P04") => true,
-        Some(code) => code.starts_with("08"),
+        Some(code) => is_lost_code(code),
         // The kind is not public; its text is.
         None => error.is_closed() || error.to_string() == "error communicating with the server",
     }

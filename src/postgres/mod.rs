@@ -20,6 +20,7 @@ mod standby;
 mod target;
 mod tls;
 mod url;
+mod watchdog;
 
 pub use error::{
     CopyPosition, copy_position_of, explain, explain_chain, find as find_error, is_cancelled,
@@ -30,6 +31,7 @@ pub use refusal::{Reason, Refusal};
 pub use session::{Canceller, Notice, Session};
 pub use standby::{LOOK, Standby, Standbys};
 pub use target::{Host, SslMode, Target};
+pub use watchdog::NoAnswer;
 
 use crate::secret::Secret;
 use refusal::Attempt;
@@ -185,6 +187,18 @@ impl Server {
         .await
     }
 
+    /// Connects once, without the patience of [`Server::connect`] and without a watchdog.
+    async fn connect_once(&self, database: &str, purpose: &str) -> anyhow::Result<Session> {
+        self.open_once(Login {
+            database,
+            user: &self.inner.target.user,
+            password: None,
+            purpose,
+            bare: false,
+        })
+        .await
+    }
+
     /// Opens a session; a server that has no connection left is asked again for a while, because
     /// services come and go.
     async fn open(&self, login: Login<'_>) -> anyhow::Result<Session> {
@@ -193,7 +207,9 @@ impl Server {
         let mut warned = false;
         loop {
             let error = match self.open_once(login).await {
-                Ok(session) => return Ok(session),
+                // A console of a pooler, or a session behind one, says nothing about a server process.
+                Ok(session) if login.bare => return Ok(session),
+                Ok(session) => return Ok(session.watched_by(self.clone())),
                 Err(error) => error,
             };
             let full = error

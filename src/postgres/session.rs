@@ -6,6 +6,7 @@
 //! Dropping a session ends it: politely when idle; with a statement still running, that statement is
 //! cancelled first, because the server would otherwise finish it for nobody.
 
+use super::Server;
 use super::error::{explain, explain_answer};
 use futures_util::future::poll_fn;
 use std::{
@@ -17,7 +18,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::JoinHandle,
 };
 use tokio_postgres::{
@@ -33,7 +34,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// An open connection; use it as a [`tokio_postgres::Client`].
 #[derive(Debug)]
 pub struct Session {
-    client: Client,
+    pub(super) client: Client,
+    /// Whom the watchdog asks, where there is one.
+    watchdog: Option<Server>,
     facts: Facts,
     shared: Arc<Shared>,
     canceller: Canceller,
@@ -75,6 +78,8 @@ impl Notice {
 #[derive(Debug, Default)]
 struct Shared {
     lost: Mutex<Option<String>>,
+    /// Ends the driver, and with it everything that waits for an answer.
+    cut: Notify,
     notices: Mutex<VecDeque<Notice>>,
 }
 
@@ -178,6 +183,7 @@ impl Line {
             tokio::select! {
                 () = drive => {}
                 () = give_up => {}
+                () = seen.cut.notified() => {}
             }
         });
         Line {
@@ -192,12 +198,32 @@ impl Session {
     pub(super) fn new(client: Client, line: Line, canceller: Canceller, facts: Facts) -> Session {
         Session {
             client,
+            watchdog: None,
             facts,
             shared: line.shared,
             canceller,
             _open: line.open,
             driver: line.driver,
         }
+    }
+
+    /// Lets a watchdog ask the server about this session while a statement has no answer.
+    pub(super) fn watched_by(self, server: Server) -> Session {
+        Session {
+            watchdog: Some(server),
+            ..self
+        }
+    }
+
+    /// Whom the watchdog asks.
+    pub(super) fn server(&self) -> Option<&Server> {
+        self.watchdog.as_ref()
+    }
+
+    /// Gives the connection up: what waits for an answer fails as on a lost connection.
+    pub(super) fn cut(&self, why: &str) {
+        self.shared.lose(why.to_owned());
+        self.shared.cut.notify_one();
     }
 
     /// Limits every later statement, and how long one may wait for a lock; a statement may set its own.
@@ -207,7 +233,7 @@ impl Session {
     pub async fn limit(&self, statement: Duration, lock: Duration) -> anyhow::Result<()> {
         let (statement, lock) = (statement.as_millis(), lock.as_millis());
         let script = format!("set statement_timeout = {statement}; set lock_timeout = {lock}");
-        let set = self.client.batch_execute(&script).await;
+        let set = self.batch_execute(&script).await;
         set.map_err(|error| anyhow::anyhow!("limit the time of statements: {}", explain(&error)))
     }
 

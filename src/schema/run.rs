@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::{Client, SimpleQueryMessage, error::ErrorPosition};
 
 use super::numbered::NumberedFile;
-use crate::postgres::error::{explain, explain_statement};
+use crate::postgres::error::{code_of, explain, explain_statement};
 use crate::postgres::sql::{Statement, leading_word, leading_words};
 
 /// What one statement of a file took.
@@ -313,7 +313,7 @@ fn failure(
         file: file.path.display().to_string(),
         line,
         statement_line,
-        code: error.code().map(|code| code.code().to_owned()),
+        code: code_of(error).map(str::to_owned),
         message: format!("{before}{}", explain_statement(error, text)),
     }
 }

@@ -5,6 +5,7 @@
 //! is, the configuration names.
 
 use super::Candidate;
+use super::live::Live;
 use crate::dataset::External;
 use crate::gate::Gate;
 use crate::switch;
@@ -20,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// Status 2: a secret that is not there.
-pub async fn gate(candidate: &Candidate<'_>) -> Result<Option<Gate>> {
+pub(super) async fn gate(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Option<Gate>> {
     let Some(external) = &candidate.dataset.settings.external else {
         return Ok(None);
     };
@@ -35,7 +36,7 @@ pub async fn gate(candidate: &Candidate<'_>) -> Result<Option<Gate>> {
         "format": 1,
         "dataset": candidate.dataset.name,
         "build": candidate.build.name,
-        "live": candidate.live.map(|live| &live.name),
+        "live": live.build.as_ref().map(|live| &live.name),
         "schema_version": candidate.build.schema_version,
         "rows": rows(candidate).await?,
         "connection": { "host": host, "port": port, "database": database, "user": user },

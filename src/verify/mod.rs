@@ -13,6 +13,7 @@ pub mod compat;
 mod counts;
 pub mod external;
 mod golden;
+mod live;
 pub mod names;
 pub mod reader;
 mod readers;
@@ -31,6 +32,7 @@ use crate::rotate::probe::Prober;
 use crate::schema::files::SqlFiles;
 use crate::switch;
 use anyhow::{Context, Result, bail};
+use live::{Live, Moved};
 use serde::Serialize;
 
 /// What verification found.
@@ -154,21 +156,61 @@ pub struct Candidate<'c> {
     pub dataset: &'c Dataset,
     pub files: &'c SqlFiles,
     pub build: &'c Build,
-    /// The build behind the alias, unless it is the one that is asked about.
-    pub live: Option<&'c Build>,
     /// Who looks with a reader's eyes.
     pub prober: &'c Prober,
     /// Where secrets of dataset.toml are looked up.
     pub env: Env<'c>,
 }
 
+/// How often a candidate is compared when the live build changes meanwhile.
+const COMPARISONS: u32 = 5;
+
 /// Asks every gate, and keeps what they found in the ledger, also where they pass.
+///
+/// A move of the alias does not wait for this. If another build is live at the end, all gates are asked
+/// again, so that what is found is about one and the same live build.
 ///
 /// # Errors
 /// When a gate cannot be asked (the connection, a check file that fails): fails closed.
 pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<Findings> {
+    let Candidate { ledger, build, .. } = *candidate;
+    let mut comparisons = 1;
+    let mut gates = loop {
+        let live = Live::read(ledger, build).await?;
+        match ask(candidate, &live).await {
+            Err(error) if !error.is::<Moved>() => return Err(error),
+            Ok(gates) if !live.has_moved().await? => break gates,
+            _ => {}
+        }
+        if comparisons == COMPARISONS {
+            bail!(
+                Problem::dependency(format!(
+                    "the live build changed {comparisons} times while `{}` was compared with it",
+                    build.name
+                ))
+                .hint("the new build is kept; run again when nobody moves the alias")
+            );
+        }
+        comparisons += 1;
+        tracing::warn!(
+            build = %build.name,
+            "the live build changed while the new one was compared with it: every gate is asked again"
+        );
+    };
+    overrides.apply(&mut gates);
+    ledger
+        .record_findings(build, "verify", &gates, overrides)
+        .await?;
+    Ok(Findings {
+        build: build.name.clone(),
+        gates,
+        samples: Vec::new(),
+    })
+}
+
+/// Asks every gate once; those that compare look at `live`.
+async fn ask(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Vec<Gate>> {
     let Candidate {
-        ledger,
         session,
         dataset,
         build,
@@ -180,20 +222,12 @@ pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<
     ];
     gates.extend(counts::inputs(session, dataset).await?);
     gates.extend(counts::tables(session, dataset).await?);
-    gates.extend(change::gates(candidate).await?);
+    gates.extend(change::gates(candidate, live).await?);
     gates.extend(catalog::gates(session).await?);
-    gates.push(compat::gate(candidate).await?);
+    gates.push(compat::gate(candidate, live).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
     gates.extend(checks::gates(session, &candidate.files.checks).await?);
-    gates.extend(golden::gates(candidate).await?);
-    gates.extend(external::gate(candidate).await?);
-    overrides.apply(&mut gates);
-    ledger
-        .record_findings(build, "verify", &gates, overrides)
-        .await?;
-    Ok(Findings {
-        build: build.name.clone(),
-        gates,
-        samples: Vec::new(),
-    })
+    gates.extend(golden::gates(candidate, live).await?);
+    gates.extend(external::gate(candidate, live).await?);
+    Ok(gates)
 }

@@ -22,6 +22,12 @@ pub struct Reader {
     let_in: Option<String>,
 }
 
+impl std::borrow::Borrow<Session> for Reader {
+    fn borrow(&self) -> &Session {
+        &self.session
+    }
+}
+
 /// Where to look.
 pub struct Place<'p> {
     pub server: &'p Server,

@@ -397,10 +397,19 @@ fn a_load_waits_while_more_log_than_declared_lies_on_the_server() {
     project.items(11, "two");
     project.write(
         "overnight.toml",
-        "[brake]\nwal = \"1MiB\"\npatience = \"1s\"\n",
+        "progress_every = \"500ms\"\n[brake]\nwal = \"1MiB\"\npatience = \"3s\"\n",
     );
     let reckoned = "the load waits: the log since the last checkpoint, or held by a slot, is";
-    project.run().code(3).says(&[reckoned]);
+    let told = project.run().code(3).says(&[reckoned]);
+    let mut lines = told.stderr.lines();
+    let waits = lines.find(|line| line.contains("brake_log: load WAITS since "));
+    assert!(
+        waits
+            .is_some_and(|line| line.contains("the log since the last checkpoint")
+                && !line.contains(" left")),
+        "{}",
+        told.stderr
+    );
     // Whoever may look at the folder is told its size.
     server.admin("grant pg_monitor to overnight");
     project.run().code(3).says(&["the load waits: pg_wal is"]);

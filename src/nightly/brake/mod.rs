@@ -94,6 +94,7 @@ impl Run<'_> {
             biased;
             done = work => done,
             () = watching => Err(anyhow::anyhow!("the watch over the server ended")),
+            silent = self.place.server.watch_answers() => Err(silent.into()),
         };
         let stopped = self.brake.stopped.lock();
         let stopped = stopped.unwrap_or_else(PoisonError::into_inner).take();
@@ -181,10 +182,11 @@ impl Run<'_> {
         let between = (patience / 10).clamp(SHORTEST, Duration::from_secs(1));
         loop {
             tokio::time::sleep(between).await;
-            if self.brake.throttle.waited() < patience {
-                continue;
-            }
-            let Some(reason) = self.brake.throttle.reason() else {
+            let waited = self.brake.throttle.waited();
+            let reason = self.brake.throttle.reason();
+            let reason = reason.filter(|_| !waited.is_zero());
+            self.progress.waits(reason.clone());
+            let Some(reason) = reason.filter(|_| waited >= patience) else {
                 continue;
             };
             let problem = Problem::dependency(format!(

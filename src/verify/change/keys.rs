@@ -2,7 +2,7 @@
 
 use super::measure::{Table, tables};
 use super::merge::{Side, difference};
-use crate::build::find_database_by_oid;
+use crate::build::{Database, find_database_by_oid};
 use crate::dataset::Source;
 use crate::gate::Gate;
 use crate::ledger::Build;
@@ -11,10 +11,15 @@ use crate::postgres::Session;
 use crate::switch;
 use crate::units::{Percent, grouped};
 use crate::verify::Candidate;
+use crate::verify::live::Live;
 use anyhow::Result;
 
 /// One gate for each source that declares `keys`.
-pub(super) async fn gates(candidate: &Candidate<'_>, measure: &Build) -> Result<Vec<Gate>> {
+pub(super) async fn gates(
+    candidate: &Candidate<'_>,
+    live: &Live<'_>,
+    measure: &Build,
+) -> Result<Vec<Gate>> {
     let declared = || {
         let sources = candidate.dataset.sources.iter();
         sources.filter(|source| source.expect.keys.is_some())
@@ -22,48 +27,41 @@ pub(super) async fn gates(candidate: &Candidate<'_>, measure: &Build) -> Result<
     if declared().next().is_none() {
         return Ok(Vec::new());
     }
-    let Some(old) = open(candidate, measure).await? else {
+    let oid = measure.database_oid.unwrap_or_default();
+    let there = find_database_by_oid(candidate.ledger, oid).await?;
+    if !there.is_some_and(|database| database.allow_connections) {
         let finding = format!(
             "`{}` is gone, there is nothing to compare with",
             measure.name
         );
         let gate = |source: &Source| Gate::new(name(source), false, finding.clone()).only_warns();
         return Ok(declared().map(gate).collect());
-    };
-    let now = tables(candidate.session).await?;
-    let before = tables(&old).await?;
-    let mut gates = Vec::new();
-    for source in declared() {
-        let find = |tables: &[Table]| {
-            let mut tables = tables.iter();
-            tables.find(|t| t.full() == source.full_table()).cloned()
-        };
-        let Some((was, is)) = find(&before).zip(find(&now)) else {
-            continue;
-        };
-        gates.push(compare(candidate, measure, source, (&old, &was), &is).await?);
     }
-    old.close().await;
-    Ok(gates)
+    let now = tables(candidate.session).await?;
+    let open = async |database: &Database| {
+        let server = candidate.server;
+        server.connect(&database.name, "compare keys").await
+    };
+    let compared = live.ask(measure, open, async |old: &Session| {
+        let before = tables(old).await?;
+        let mut gates = Vec::new();
+        for source in declared() {
+            let find = |tables: &[Table]| {
+                let mut tables = tables.iter();
+                tables.find(|t| t.full() == source.full_table()).cloned()
+            };
+            let Some((was, is)) = find(&before).zip(find(&now)) else {
+                continue;
+            };
+            gates.push(compare(candidate, measure, source, (old, &was), &is).await?);
+        }
+        Ok(gates)
+    });
+    compared.await
 }
 
 fn name(source: &Source) -> String {
     format!("keys of {}", source.full_table())
-}
-
-async fn open(candidate: &Candidate<'_>, measure: &Build) -> Result<Option<Session>> {
-    let oid = measure.database_oid.unwrap_or_default();
-    let database = find_database_by_oid(candidate.ledger, oid).await?;
-    match database.filter(|database| database.allow_connections) {
-        Some(database) => {
-            let session = candidate
-                .server
-                .connect(&database.name, "compare keys")
-                .await?;
-            Ok(Some(session))
-        }
-        None => Ok(None),
-    }
 }
 
 async fn compare(

@@ -19,6 +19,7 @@ pub use figures::{Figures, alarms_between, figures_of};
 pub use finished::GATE as CATALOG;
 
 use super::Candidate;
+use super::live::Live;
 use crate::dataset::{Dataset, ExpectColumn, Level, Source};
 use crate::gate::Gate;
 use crate::ledger::{Build, Ledger, State};
@@ -30,7 +31,7 @@ use std::collections::BTreeMap;
 const NIGHTS: usize = 7;
 
 /// One gate for each thing that may have changed.
-pub async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
+pub(super) async fn gates(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Vec<Gate>> {
     let earlier = published_before(candidate.ledger, candidate.build).await?;
     let measure = earlier.first();
     let mut gates = Vec::new();
@@ -40,7 +41,7 @@ pub async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
     gates.extend(figures::gates(candidate, &earlier).await?);
     gates.extend(groups::gates(candidate, measure).await?);
     if let Some(measure) = measure {
-        gates.extend(keys::gates(candidate, measure).await?);
+        gates.extend(keys::gates(candidate, live, measure).await?);
     }
     if is_new(candidate.build) {
         let build = candidate.build;

@@ -16,11 +16,11 @@ mod widening;
 mod compare_tests;
 
 use super::Candidate;
-use crate::build::find_database_by_oid;
+use super::live::Live;
+use crate::build::Database;
 use crate::gate::{Gate, Verdict};
 use crate::ledger::Build;
 use crate::postgres::Session;
-use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result};
 use changes::{Changes, counted, listed};
@@ -36,64 +36,57 @@ the services; to go on this once: --accept compatibility --reason TEXT";
 ///
 /// # Errors
 /// When one of the two cannot be read: no answer is never a pass.
-pub async fn gate(candidate: &Candidate<'_>) -> Result<Gate> {
-    let Some(live) = candidate.live else {
+pub(super) async fn gate(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Gate> {
+    let Some(build) = &live.build else {
         let finding = "no other build is live, nothing to compare with";
         return Ok(Gate::new(GATE, true, finding));
     };
-    let compared = compare_with(candidate, live).await;
+    let compared = compare_with(candidate, live, build).await;
     let changes =
-        compared.with_context(|| format!("compare with the live build `{}`", live.name))?;
-    let gate = judge(live, candidate.build, &changes);
+        compared.with_context(|| format!("compare with the live build `{}`", build.name))?;
+    let gate = judge(build, candidate.build, &changes);
     // An older build lacks what came later; going back to it is a matter of the consumers.
-    Ok(match candidate.build.id < live.id {
+    Ok(match candidate.build.id < build.id {
         true => gate.only_warns(),
         false => gate,
     })
 }
 
-async fn compare_with(candidate: &Candidate<'_>, live: &Build) -> Result<Changes> {
-    let session = enter(candidate, live).await?;
+async fn compare_with(
+    candidate: &Candidate<'_>,
+    live: &Live<'_>,
+    build: &Build,
+) -> Result<Changes> {
     let readers = &candidate.dataset.settings.readers;
     let mut roles = readers.clone();
     roles.push(rights::EVERYBODY.to_owned());
-    let before = Shape::read(&session, &roles).await?;
+    let open = async |database: &Database| {
+        let server = candidate.server;
+        server.connect(&database.name, "compare").await
+    };
+    let read = live.ask(build, open, async |session: &Session| {
+        Ok((
+            Shape::read(session, &roles).await?,
+            connected(session).await?,
+        ))
+    });
+    let (before, connected) = read.await?;
     let after = Shape::read(candidate.session, &roles).await?;
     let mut changes = compare::compare(&before, &after);
-    for role in connected(&session).await? {
+    for role in connected {
         if !readers.contains(&role) {
             changes.breaks(format!(
                 "role {role} may connect to the live build and is not among `readers` any more"
             ));
         }
     }
-    if candidate.build.schema_version < live.schema_version {
+    if candidate.build.schema_version < build.schema_version {
         changes.breaks(format!(
             "schema version: {} became {}",
-            live.schema_version, candidate.build.schema_version
+            build.schema_version, candidate.build.schema_version
         ));
     }
     Ok(changes)
-}
-
-/// A session in the live build, under whatever name it has now.
-async fn enter(candidate: &Candidate<'_>, live: &Build) -> Result<Session> {
-    let oid = live.database_oid.unwrap_or_default();
-    let database = find_database_by_oid(candidate.ledger, oid)
-        .await?
-        .with_context(|| Problem::refused("its database is gone"))?;
-    let session = candidate.server.connect(&database.name, "compare").await?;
-    let here: u32 = session
-        .query_one(
-            "select oid from pg_database where datname = current_database()",
-            &[],
-        )
-        .await?
-        .get(0);
-    match here == oid {
-        true => Ok(session),
-        false => Err(Problem::refused("the alias moved meanwhile").into()),
-    }
 }
 
 /// Roles that were let in, by the move of the alias or by hand.

@@ -9,14 +9,14 @@ mod limits;
 mod scans;
 mod side;
 
+use super::live::Live;
 use super::reader::{Place, Reader, is_closed};
 use super::{Candidate, warm};
-use crate::build::find_database_by_oid;
+use crate::build::Database;
 use crate::gate::Gate;
 use crate::postgres::error::explain_statement;
 use crate::postgres::sql::Statement;
-use crate::postgres::{Session, is_cancelled};
-use crate::problem::Problem;
+use crate::postgres::{Session, is_cancelled, is_connection_lost};
 use crate::schema::header::{GoldenHeader, Level};
 use crate::schema::numbered::NumberedFile;
 use anyhow::{Context, Result};
@@ -32,53 +32,49 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// No session of a reader can be had, or a connection is lost.
-pub async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
+pub(super) async fn gates(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Vec<Gate>> {
     let mut gates = Vec::new();
     let settings = &candidate.dataset.settings;
     gates.extend(warm::warm(candidate.session, &settings.warm).await?);
     if candidate.files.golden.is_empty() {
         return Ok(gates);
     }
-    let place = |database, closed| Place {
-        server: candidate.server,
-        prober: candidate.prober,
-        database,
-        closed,
-    };
+    fn place<'p>(
+        candidate: &'p Candidate<'_>,
+        database: &'p str,
+        closed: Option<&'p Session>,
+    ) -> Place<'p> {
+        Place {
+            server: candidate.server,
+            prober: candidate.prober,
+            database,
+            closed,
+        }
+    }
     let closed = is_closed(candidate.build).then_some(candidate.session);
-    let here = place(candidate.session.database(), closed);
-    let live = live_database(candidate).await?;
-    let alias = live.as_deref().map(|name| place(name, None));
+    let here = place(candidate, candidate.session.database(), closed);
     let new = here.look().await?;
     let asked = async {
-        let live = match &alias {
-            Some(alias) => Some(alias.look().await.context("look at the live build")?),
-            None => None,
-        };
         for file in &candidate.files.golden {
-            gates.push(ask(file, &new, live.as_ref()).await?);
-        }
-        if let (Some(alias), Some(live)) = (&alias, live) {
-            alias.close(live).await?;
+            gates.push(match &live.build {
+                None => ask(file, &new, None).await?,
+                Some(build) => {
+                    let open = async |database: &Database| {
+                        let there = place(candidate, &database.name, None);
+                        there.look().await
+                    };
+                    let asked = live.ask(build, open, async |old: &Reader| {
+                        ask(file, &new, Some(old)).await
+                    });
+                    asked.await?
+                }
+            });
         }
         anyhow::Ok(gates)
     };
     let gates = asked.await;
     here.close(new).await?;
     gates
-}
-
-/// What the database of the live build is called now: the alias, or as the build, by the router.
-async fn live_database(candidate: &Candidate<'_>) -> Result<Option<String>> {
-    let Some(live) = candidate.live else {
-        return Ok(None);
-    };
-    let oid = live.database_oid.unwrap_or_default();
-    let found = find_database_by_oid(candidate.ledger, oid).await?;
-    let found = found.with_context(|| {
-        Problem::dependency(format!("the database of the live `{}` is gone", live.name))
-    })?;
-    Ok(Some(found.name))
 }
 
 /// All queries of one file.
@@ -194,7 +190,7 @@ impl Query<'_> {
 
     /// Why the query says nothing of the live build.
     fn not_on_live(&self, live: &Session, error: tokio_postgres::Error) -> Result<String> {
-        if live.is_closed() {
+        if live.is_closed() || is_connection_lost(&error) {
             return Err(error).context("ask the live build");
         }
         let why = explain_statement(&error, self.statement.text);
@@ -203,7 +199,7 @@ impl Query<'_> {
 
     /// Why the new build does not answer.
     fn refused(&self, new: &Session, error: tokio_postgres::Error) -> Result<String> {
-        if new.is_closed() {
+        if new.is_closed() || is_connection_lost(&error) {
             return Err(error).context("ask the new build");
         }
         if is_cancelled(&error) {

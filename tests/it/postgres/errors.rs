@@ -104,7 +104,7 @@ async fn errors_name_the_place_and_never_the_value() {
         ),
         (
             "SELECT s.shout('canary')",
-            "a function raised an exception (its text may hold data and is not shown), in function `s.shout(text)`, line 3 (SQLSTATE P0001)",
+            "a function raised an exception (its text may hold data: the log of the server has it), in function `s.shout(text)`, line 3 (SQLSTATE P0001)",
         ),
         (
             "DO $$ BEGIN RAISE EXCEPTION 'canary' USING ERRCODE = '23505', TABLE = 't'; END $$",
@@ -112,7 +112,7 @@ async fn errors_name_the_place_and_never_the_value() {
         ),
         (
             "SELECT s.disguise('canary')",
-            "a function raised an error (its text may hold data and is not shown), in function `s.disguise(text)`, line 3 (SQLSTATE 42P01)",
+            "a function raised an error (its text may hold data: the log of the server has it), in function `s.disguise(text)`, line 3 (SQLSTATE 42P01)",
         ),
         (
             "SELECT s.dynamic('canary canary canary')",
@@ -120,7 +120,7 @@ async fn errors_name_the_place_and_never_the_value() {
         ),
         (
             "SELECT s.assertion('canary')",
-            "an assertion failed (its text may hold data and is not shown), in function `s.assertion(text)`, line 3 (SQLSTATE P0004)",
+            "an assertion failed (its text may hold data: the log of the server has it), in function `s.assertion(text)`, line 3 (SQLSTATE P0004)",
         ),
         (
             "SELEC 1",

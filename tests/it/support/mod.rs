@@ -8,6 +8,7 @@ pub mod listener;
 pub mod pooler;
 pub mod project;
 pub mod proxy;
+pub mod stall;
 pub mod standby;
 
 pub use cluster::cluster;

@@ -242,6 +242,8 @@ impl Project {
             )
             .env("OVERNIGHT_FROM", self.path("in"))
             .env("OVERNIGHT_CONTROL_DATABASE", &self.control)
+            // A story in which a server comes back sets it.
+            .env("OVERNIGHT_WAIT_FOR", "0s")
             .stdin(Stdio::null());
         // Set by `scripts/guards` only, and heard only by a program that was built for it.
         if let Some(guard) = std::env::var_os("OVERNIGHT_SWITCH_OFF") {

@@ -9,6 +9,7 @@ mod corruptions;
 mod crash_points;
 mod disk_full;
 mod ledger_lost;
+mod live_moves;
 mod pgbouncer_flip;
 mod random_kills;
 mod reader_locks;
