@@ -2,6 +2,7 @@
 
 use super::{Notes, Visit};
 use crate::fetch::Location;
+use crate::printable::Printable;
 use crate::read::decode::carries_checksums;
 use anyhow::Result;
 
@@ -43,8 +44,9 @@ pub(super) async fn look(visit: &Visit<'_>) -> Result<Notes> {
         match read.await {
             Ok(Some((count, key, checked))) => {
                 notes.ok(format!(
-                    "`{}`: {count} objects below `{under}`, `{key}` can be read{}",
+                    "`{}`: {count} objects below `{under}`, `{}` can be read{}",
                     dataset.name,
+                    Printable(&key),
                     match checked {
                         true => "",
                         false => ", carries no checksum (`check --files` counts those that do not)",

@@ -80,7 +80,7 @@ const COMMANDS: &[(&str, i32, bool)] = &[
     ("reconcile NAME", 0, true),
     ("retire NAME", 0, true),
     ("schema", 0, true),
-    ("infer in/items.csv", 0, true),
+    ("infer in/NAME/items.csv", 0, true),
     ("init another", 0, true),
     ("completions bash", 0, true),
     ("man", 0, true),
@@ -91,11 +91,15 @@ const COMMANDS: &[(&str, i32, bool)] = &[
     ("run --no-such-flag", 2, false),
 ];
 
-fn arguments<'a>(line: &'a str, name: &'a str) -> Vec<&'a str> {
+fn arguments(line: &str, name: &str) -> Vec<String> {
     let words = line.split(' ');
-    words
-        .map(|word| if word == "NAME" { name } else { word })
-        .collect()
+    words.map(|word| word.replace("NAME", name)).collect()
+}
+
+/// The command of a line of the table.
+fn command(project: &Project, line: &str) -> Command {
+    let arguments = arguments(line, &project.name);
+    project.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Two published builds.
@@ -114,7 +118,7 @@ fn no_command_needs_a_reader_of_its_messages() {
     for broken in Broken::BOTH {
         for (line, code, _) in COMMANDS {
             let _ = std::fs::remove_dir_all(project.path("another"));
-            let mut command = project.command(&arguments(line, &project.name));
+            let mut command = command(&project, line);
             let status = end(command.stdout(Stdio::null()).stderr(broken.open()));
             assert_eq!(
                 status.code(),
@@ -152,7 +156,7 @@ fn data_that_was_not_written_is_an_error_and_a_reader_that_left_is_none() {
     for broken in Broken::BOTH {
         for (line, code, prints) in COMMANDS {
             let _ = std::fs::remove_dir_all(project.path("another"));
-            let mut command = project.command(&arguments(line, &project.name));
+            let mut command = command(&project, line);
             let mut child = command
                 .stdout(broken.open())
                 .stderr(Stdio::piped())
@@ -247,7 +251,7 @@ fn names_chosen_by_others_are_escaped_in_every_text() {
     ] {
         project.input(evil, bytes);
         for line in commands {
-            let ended = project.overnight(&arguments(line, &project.name));
+            let ended = Project::finish(&mut command(&project, line));
             if line.starts_with("run") {
                 assert_eq!(ended.code, code, "{what}: {}", ended.stderr);
                 assert!(

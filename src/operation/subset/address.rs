@@ -150,7 +150,7 @@ impl Address {
         let object = location
             .pin(&listed)
             .await
-            .with_context(|| format!("pin `{}`", listed.key))?;
+            .with_context(|| format!("pin `{}`", crate::printable::Printable(&listed.key)))?;
         Ok((location, object))
     }
 }
