@@ -51,7 +51,7 @@ pub fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<
             // as long as a good one of its age would: a rollback by mistake can be undone.
             State::Published if build.rolled_back_at.is_some() => {
                 rolled_back += 1;
-                rolled_back > 1 || published >= keep.max(2)
+                rolled_back > 1 || published >= keep
             }
             State::Published => {
                 published += 1;

@@ -378,7 +378,7 @@ impl Model {
         let beyond = match build.state {
             // The newest that was rolled back stays as long as a good one of its age.
             State::Published if build.rolled_back_at.is_some() => {
-                newer_rolled_back || newer_good >= keep.max(2)
+                newer_rolled_back || newer_good >= keep
             }
             State::Published => newer_good >= keep,
             State::Verified => superseded,
