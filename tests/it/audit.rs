@@ -203,7 +203,6 @@ fn a_ledger_from_before_the_chain_is_chained_as_it_stands() {
 /// Takes out the tables and columns that a step of the ledger makes.
 fn undone(step: &str) -> String {
     let mut undone = String::new();
-    let mut altered = "";
     for line in step.lines() {
         let words: Vec<&str> = line
             .split([' ', ',', ';', '('])
@@ -214,12 +213,15 @@ fn undone(step: &str) -> String {
                 undone += &format!("drop table if exists {table} cascade;")
             }
             ["create", "schema", schema, ..] => undone += &format!("drop schema {schema} cascade;"),
-            ["alter", "table", table] => altered = table,
-            ["alter", "table", table, "add", "column", column, ..] => {
-                undone += &format!("alter table {table} drop column {column};");
-            }
-            ["add", "column", column, ..] => {
-                undone += &format!("alter table {altered} drop column {column};");
+            ["alter", "table", table, clauses @ ..] => {
+                for clause in clauses.windows(3) {
+                    let column = match clause {
+                        ["add", "constraint", _] => continue,
+                        ["add", "column", column] | ["add", column, _] => column,
+                        _ => continue,
+                    };
+                    undone += &format!("alter table {table} drop column {column};");
+                }
             }
             _ => {}
         }

@@ -338,10 +338,14 @@ fn the_list_names_every_guard_and_a_test_that_exists() {
             other => panic!("{other}"),
         };
         let file = root.join(below).join(module.replace("::", "/"));
-        let source: String = [file.with_extension("rs"), file.join("mod.rs"), file.join("tests.rs")]
-            .iter()
-            .filter_map(|file| std::fs::read_to_string(file).ok())
-            .collect();
+        let source: String = [
+            file.with_extension("rs"),
+            file.join("mod.rs"),
+            file.join("tests.rs"),
+        ]
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .collect();
         assert!(source.contains(&format!("fn {test}(")), "{path}");
     }
     let known: BTreeSet<&str> = overnight::switch::NAMES.iter().copied().collect();
