@@ -58,7 +58,7 @@ mod tests {
         let names = ["zebra", "stock2.txt", "a\u{1b}b"];
         assert_eq!(
             nearest("stock.txt", names.into_iter()).unwrap(),
-            r"`stock2.txt`, `zebra`, `a\u{1b}b`"
+            r"`stock2.txt`, `a\u{1b}b`, `zebra`"
         );
         let many = ["1", "2", "3", "4", "5", "6", "7"];
         assert!(

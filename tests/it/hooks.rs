@@ -350,7 +350,7 @@ fn a_hook_that_could_not_work_is_an_error_of_the_configuration() {
     for (toml, said) in [
         (
             "[[hook]]\nname = \"a\"\non = [\"okay\"]\ncommand = [\"x\"]\n",
-            "unknown variant `okay`",
+            "unknown word `okay`",
         ),
         (
             "[[hook]]\nname = \"a\"\non = [\"ok\"]\n",
