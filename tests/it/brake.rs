@@ -326,7 +326,7 @@ fn a_run_leaves_connections_to_services_and_tries_again_when_there_are_none() {
     server.adopt(&mut project, "spare_connections = 10\n");
     project.items(10, "one");
     let flags = ["run", "brake_room", "--connections", "16", "-v"];
-    let said = ["to leave connections to services, 6 load side by side and not 16"];
+    let said = ["to leave connections to services, 5 load side by side and not 16"];
     project.overnight(&flags).code(0).says(&said);
     let target = server.embedded.target();
     let take = |most: usize| -> Vec<_> {

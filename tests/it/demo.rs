@@ -50,6 +50,6 @@ fn the_readmes_project_of_your_own_works_as_it_is_written() {
     let said = String::from_utf8_lossy(&output.stdout);
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{messages}");
-    assert!(said.contains("| Lamp  | 12.50"), "{said}");
-    assert!(said.contains("| Chair | 80.00"), "{said}");
+    assert!(said.contains("| Lamp  |  12.50"), "{said}");
+    assert!(said.contains("| Chair |  80.00"), "{said}");
 }

@@ -138,14 +138,20 @@ fn members_move_in_one_transaction_and_go_back_together() {
         .code(0);
     assert!(told.stdout.contains("overnight release group_both"));
     assert_eq!(pair.live(), two);
-    let told = pair.a.overnight(&["rollback", group, "--json"]).code(0);
+    let told = pair
+        .a
+        .overnight(&["rollback", group, "--again", "--json"])
+        .code(0);
     assert_eq!(told.json()["datasets"].as_array().unwrap().len(), 2);
     assert_eq!(pair.live(), one);
     assert_eq!(pair.ledger(writers), "1");
-    pair.a.overnight(&["rollback", group]).code(1).says(&[
-        "`group_both_a` has no earlier build to go back to",
-        "--accept group",
-    ]);
+    pair.a
+        .overnight(&["rollback", group, "--again"])
+        .code(1)
+        .says(&[
+            "`group_both_a` has no earlier build to go back to",
+            "--accept group",
+        ]);
     assert_eq!(pair.live(), one);
     pair.check();
 

@@ -457,14 +457,14 @@ fn what_was_typed_wrong_is_status_2() {
         assert!(!ended.stderr.contains("hush"), "{}", ended.stderr);
     }
     let empty = tempfile::tempdir_in("/tmp").unwrap();
-    let mut command = project.command(&["status"]);
+    let mut command = project.command(&["check"]);
     command
         .env_remove("OVERNIGHT_PROJECT")
         .current_dir(empty.path());
     Project::finish(&mut command)
         .code(2)
         .says(&["no project", "hint: "]);
-    let mut command = project.command(&["status"]);
+    let mut command = project.command(&["check"]);
     Project::finish(command.env("OVERNIGHT_PROJECT", empty.path()))
         .code(2)
         .says(&["no `sources/` folder"]);

@@ -34,7 +34,7 @@ fn a_database_that_is_not_ours_keeps_its_name() {
     project.run().code(1).says(&[
         "a database named `rotation_stranger` exists and overnight did not make it",
         "nothing was changed",
-        "hint: rename or drop it",
+        "hint: give it another name",
     ]);
     assert_eq!(project.databases(), ["rotation_stranger"]);
     project

@@ -33,7 +33,8 @@ fn inputs_that_are_missing_incomplete_old_or_too_fresh_build_nothing() {
         1,
         &[
             "source `item` of `files_late`: no object matches `/",
-            "/in/files_late/items*`\nhint: below `/",
+            "/in/files_late/items*`\n",
+            "hint: below `/",
             "/in/files_late/` there is `files_late/other.csv`; nothing was built",
         ],
     );

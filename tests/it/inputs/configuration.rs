@@ -53,7 +53,7 @@ fn unknown_keys_are_errors_with_their_line() {
     assert_refused(&project, &["dataset.toml", "line 6: ", "`max_aeg`"]);
     project.write("sources/config_keys/dataset.toml", &good);
     project.write("overnight.toml", "workers = 2\ntaget = \"x\"\n");
-    assert_refused(&project, &["overnight.toml` line 2: ", "`taget`"]);
+    assert_refused(&project, &["overnight.toml`: line 2: ", "`taget`"]);
 }
 
 #[test]

@@ -115,7 +115,8 @@ pub fn violations(project: &Project) -> Vec<String> {
             }
             // What the next run can go on with: open to its owner alone, with its receipts.
             ("loading", [_]) => {
-                let receipts = "select count(*) > 0 and to_regclass('overnight.set_aside') is not null from overnight.loaded";
+                let receipts = "select count(*) > 0 and (to_regclass('overnight.set_aside') is not null or exists (select from overnight.filled))
+                                from overnight.loaded";
                 if cluster.one(&build.name, receipts) != "t" {
                     found.push(format!(
                         "{} is loading and nobody can go on with it",
