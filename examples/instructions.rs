@@ -4,6 +4,7 @@
 //! pass has. The script counts runs of one and of two passes: the difference is one pass, without
 //! the start of the process and without making the input.
 #![allow(clippy::expect_used)]
+#![allow(clippy::disallowed_macros)]
 
 #[path = "../benches/inputs/mod.rs"]
 mod inputs;

@@ -11,6 +11,8 @@
 //! of every file with `DIR`, and removes it again. Credentials for S3 are found as the AWS tools
 //! find them.
 
+#![allow(clippy::disallowed_macros)]
+
 mod raw;
 
 use std::path::{Path, PathBuf};

@@ -132,7 +132,7 @@ pub fn memory_bytes() -> u64 {
 ///
 /// # Errors
 /// The path does not exist or may not be entered, or the file system does not answer within
-/// [`ANSWER`], as that of a network share whose server is gone.
+/// a few seconds, as that of a network share whose server is gone.
 pub async fn disk_space(path: &Path) -> Result<(u64, u64)> {
     let what = || format!("measure the disk of `{}`", path.display());
     let path = path.to_owned();

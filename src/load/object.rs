@@ -2,7 +2,7 @@
 //!
 //! Runs on a blocking thread of its own: takes blocks from the fetch, hashes and counts them, opens
 //! containers, cuts each member into chunks. It takes each chunk's share of the memory before it fills the
-//! chunk. When the other side goes away it stops with [`Stopped`], which is never the cause.
+//! chunk. When the other side goes away it stops with `Stopped`, which is never the cause.
 
 use super::budget::{Budget, Share};
 use super::buffers::Buffers;

@@ -177,18 +177,18 @@ fn tables_that_sql_has_changed_are_measured_in_the_server() {
     };
     project.input(
         "plain.csv",
-        &lines("id,name,price,code", &|id| {
+        lines("id,name,price,code", &|id| {
             format!("{id},Lamp {id},{id}.5,c{id}")
         }),
     );
     project.input(
         "changed.csv",
-        &lines("id,price", &|id| format!("{id},{id}.25")),
+        lines("id,price", &|id| format!("{id},{id}.25")),
     );
-    project.input("with_default.csv", &lines("id", &|id| id.to_string()));
+    project.input("with_default.csv", lines("id", &|id| id.to_string()));
     project.input(
         "with_json.csv",
-        &lines("id,doc", &|id| {
+        lines("id,doc", &|id| {
             format!("{id},\"{{\"\"b\"\": {id}, \"\"a\"\": 1}}\"")
         }),
     );
@@ -205,13 +205,13 @@ fn tables_that_sql_has_changed_are_measured_in_the_server() {
     // The next night one value differs: of the loaded tables only that one is read.
     project.input(
         "with_json.csv",
-        &lines("id,doc", &|id| {
+        lines("id,doc", &|id| {
             format!("{id},\"{{\"\"a\"\": 1, \"\"b\"\": {id}}}\"")
         }),
     );
     project.input(
         "plain.csv",
-        &lines("id,name,price,code", &|id| {
+        lines("id,name,price,code", &|id| {
             format!("{id},Lamp {},{id}.5,c{id}", if id == 3 { 4 } else { id })
         }),
     );
