@@ -11,6 +11,7 @@ use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -21,6 +22,9 @@ use super::{BLOCK_BYTES, FetchError, Listed, RawObject, Result, Version, folder_
 
 /// Files that are still being written begin so; a listing leaves them out.
 const PARTIAL: &str = ".overnight-partial-";
+
+/// How long such a file is taken for one that is still being written.
+const PARTIAL_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A folder that exists.
 #[derive(Clone, Debug)]
@@ -164,6 +168,12 @@ impl Folder {
         ));
         let failed = |e| FetchError::disk("create", &path, &e);
         tokio::fs::create_dir_all(parent).await.map_err(failed)?;
+        let folder = parent.to_owned();
+        blocking(parent, move || {
+            remove_old_partials(&folder);
+            Ok(())
+        })
+        .await?;
         let file = tokio::fs::File::create_new(&partial)
             .await
             .map_err(failed)?;
@@ -226,6 +236,22 @@ impl Folder {
             found.push(listed(key, &meta));
         }
         Ok(())
+    }
+}
+
+/// Removes what killed processes have left of files that they were writing, a day after the last byte. A file that
+/// cannot be removed is in no listing, so it only takes space: nothing fails for it.
+fn remove_old_partials(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let partial = entry.file_name().to_string_lossy().starts_with(PARTIAL);
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if partial && age().is_some_and(|age| age > PARTIAL_KEPT) {
+            let removed = fs::remove_file(entry.path());
+            tracing::debug!(?removed, "an unfinished file of a process that was killed");
+        }
     }
 }
 

@@ -66,10 +66,17 @@ pub fn template_name(alias: &str) -> String {
     format!("{alias}_template")
 }
 
-/// A name that is free and tells what the database is.
-pub fn working_name(alias: &str, nonce: &str, purpose: char) -> String {
+/// What the names of databases begin with that are not in their place yet.
+fn working_prefix(alias: &str) -> String {
     let alias: String = alias.chars().take(MAX_NAME_BYTES).collect();
-    format!("{alias}_subset_{}{purpose}", &nonce[..nonce.len().min(8)])
+    format!("{alias}_subset_")
+}
+
+/// A name that is free and tells what the database is. Every database of a subset begins under one, so that
+/// one whose command was killed before it was marked is found by its name and its stamp.
+pub fn working_name(alias: &str, nonce: &str, purpose: char) -> String {
+    let nonce = &nonce[..nonce.len().min(8)];
+    format!("{}{nonce}{purpose}", working_prefix(alias))
 }
 
 /// Writes what a database is for into its comment.
@@ -145,6 +152,26 @@ pub async fn lock(session: &Session, dataset: &str) -> Result<()> {
         .await
         .context("take the lock of subsets")?
         .try_get(0)?;
+    busy_unless(got, dataset)
+}
+
+/// The same beside others that only add a database each, as clones do.
+///
+/// # Errors
+/// As [`lock`].
+pub async fn lock_beside_others(session: &Session, dataset: &str) -> Result<()> {
+    let got: bool = session
+        .query_one(
+            "select pg_try_advisory_lock_shared(hashtext('overnight subset'), hashtext($1))",
+            &[&dataset],
+        )
+        .await
+        .context("take the lock of subsets")?
+        .try_get(0)?;
+    busy_unless(got, dataset)
+}
+
+fn busy_unless(got: bool, dataset: &str) -> Result<()> {
     if !got {
         bail!(
             Problem::busy(format!(
@@ -156,37 +183,40 @@ pub async fn lock(session: &Session, dataset: &str) -> Result<()> {
     Ok(())
 }
 
-/// Drops what commands that were cut short have left.
-pub async fn sweep(server: &Server, session: &Session, dataset: &str) -> Result<()> {
+/// Drops what commands that were cut short have left of the subset at an alias. The caller holds its lock.
+pub async fn sweep(server: &Server, session: &Session, dataset: &str, alias: &str) -> Result<()> {
+    let prefix = working_prefix(alias);
     for found in list(session, Some(dataset)).await? {
-        if matches!(found.role, Role::Unfinished | Role::Finished) {
+        let unfinished = matches!(found.role, Role::Unfinished | Role::Finished);
+        if unfinished && found.name.starts_with(&prefix) {
             tracing::debug!("dropping `{}`, which is not finished", found.name);
             drop_ours(server, session, &found).await?;
         }
     }
-    // Killed between CREATE DATABASE and its comment: a name of ours, and nothing inside.
+    // Killed between CREATE DATABASE and its comment: a name of ours, and nothing inside but what the template had.
     let bare = session
         .query(
             "select d.datname::text from pg_database d join pg_roles r on r.oid = d.datdba
              where r.rolname = current_user and shobj_description(d.oid, 'pg_database') is null
                and left(d.datname, length($1)) = $1
                and substr(d.datname, length($1) + 1) ~ '^[0-9a-f]{8}[a-z]$'",
-            &[&format!("{dataset}_subset_")],
+            &[&prefix],
         )
         .await
         .context("look for leftovers")?;
     for row in bare {
         let name: String = row.try_get(0)?;
         let inside = server.connect(&name, "look before dropping").await?;
-        let relations: i64 = inside
+        let ours: bool = inside
             .query_one(
-                "select count(*) from pg_class where oid >= 16384 and relnamespace::regnamespace::text !~ '^pg_'",
+                "select to_regclass('overnight.subset') is not null or not exists
+                     (select from pg_class where oid >= 16384 and relnamespace::regnamespace::text !~ '^pg_')",
                 &[],
             )
             .await?
             .try_get(0)?;
         inside.close().await;
-        if relations == 0 {
+        if ours {
             drop_database(session, &name).await?;
         }
     }
@@ -276,8 +306,7 @@ pub async fn put_in_place(
     let mut newcomers = vec![(finished.to_owned(), alias.to_owned(), Role::Alias)];
     if template {
         let copy = working_name(alias, nonce, 'a');
-        copy_database(session, finished, &copy).await?;
-        mark(session, &copy, dataset, Role::Finished, nonce).await?;
+        copy_database(session, finished, &copy, (dataset, nonce)).await?;
         newcomers = vec![
             (copy, alias.to_owned(), Role::Alias),
             (finished.to_owned(), template_name(alias), Role::Template),
@@ -381,8 +410,13 @@ async fn rename(session: &Session, from: &str, to: &str) -> Result<()> {
     Ok(())
 }
 
-/// Copies a database that nobody is connected to; closed to the public like the first.
-pub async fn copy_database(session: &Session, from: &str, to: &str) -> Result<()> {
+/// Copies a database that no session uses, marks the copy as finished and closes it to the public like the first.
+pub async fn copy_database(
+    session: &Session,
+    from: &str,
+    to: &str,
+    (dataset, nonce): (&str, &str),
+) -> Result<()> {
     for attempt in 0.. {
         let made = session
             .batch_execute(&format!(
@@ -397,15 +431,10 @@ pub async fn copy_database(session: &Session, from: &str, to: &str) -> Result<()
             Err(error) if sqlstate(&error) == Some("55006") && attempt < 5 => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            Err(error) if sqlstate(&error) == Some("42P04") => {
-                return Err(error).context(
-                    Problem::refused(format!("a database named `{to}` exists already"))
-                        .hint("name another one with --name"),
-                );
-            }
             Err(error) => return Err(error).with_context(|| format!("copy `{from}` to `{to}`")),
         }
     }
+    mark(session, to, dataset, Role::Finished, nonce).await?;
     session
         .batch_execute(&format!(
             "revoke all on database {} from public",
@@ -413,6 +442,41 @@ pub async fn copy_database(session: &Session, from: &str, to: &str) -> Result<()
         ))
         .await
         .with_context(|| format!("close `{to}` to the public"))
+}
+
+/// Gives a finished copy the name of a clone.
+///
+/// # Errors
+/// Status 1 when the name is taken.
+pub async fn name_clone(
+    session: &Session,
+    copy: &str,
+    name: &str,
+    (dataset, nonce): (&str, &str),
+) -> Result<()> {
+    session.batch_execute("begin").await?;
+    let named = async {
+        rename(session, copy, name).await?;
+        mark(session, name, dataset, Role::Clone, nonce).await?;
+        Ok(session.batch_execute("commit").await?)
+    };
+    let error: anyhow::Error = match named.await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    session.batch_execute("rollback").await?;
+    drop_database(session, copy).await?;
+    let taken = error
+        .downcast_ref::<tokio_postgres::Error>()
+        .and_then(sqlstate)
+        .is_some_and(|code| code == "42P04");
+    match taken {
+        true => Err(error).context(
+            Problem::refused(format!("a database named `{name}` exists already"))
+                .hint("name another one with --name"),
+        ),
+        false => Err(error),
+    }
 }
 
 /// Lets the readers in.

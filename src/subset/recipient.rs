@@ -77,10 +77,6 @@ impl Recipient<'_> {
                     self.head.collate
                 ))
             })?;
-        self.maintenance
-            .batch_execute(&format!("revoke all on database {name} from public"))
-            .await
-            .context("close the new database to the public")?;
         place::mark(
             self.maintenance,
             &self.name,
@@ -89,6 +85,10 @@ impl Recipient<'_> {
             &self.nonce,
         )
         .await?;
+        self.maintenance
+            .batch_execute(&format!("revoke all on database {name} from public"))
+            .await
+            .context("close the new database to the public")?;
         let keeper = self.server.connect(&self.name, "subset").await?;
         keeper
             .batch_execute("revoke create on schema public from public")

@@ -33,6 +33,8 @@ pub async fn clone(
     let began = std::time::Instant::now();
     let (_, server) = embedded(config, env).await?;
     let session = server.connect(MAINTENANCE, "subset clone").await?;
+    // No other command may take the copy for a leftover meanwhile.
+    place::lock_beside_others(&session, dataset).await?;
     let all = place::list(&session, Some(dataset)).await?;
     let template = all
         .iter()
@@ -55,8 +57,12 @@ pub async fn clone(
         }
     };
     check_ident(&name).with_context(|| Problem::usage("read --name"))?;
-    place::copy_database(&session, &template.name, &name).await?;
-    place::mark(&session, &name, dataset, Role::Clone, &template.nonce).await?;
+    // Each copy has a name of its own until it is complete.
+    let own = hex(&rand::rng().random::<[u8; 4]>());
+    let copy = place::working_name(dataset, &own, 'c');
+    let of = (dataset, template.nonce.as_str());
+    place::copy_database(&session, &template.name, &copy, of).await?;
+    place::name_clone(&session, &copy, &name, of).await?;
     // The template is closed to the readers; the alias is not.
     if let Some(alias) = all.iter().find(|one| one.role == Role::Alias) {
         let readers = place::admitted(&session, &alias.name).await?;

@@ -77,7 +77,7 @@ impl Recipients {
         };
         place::lock(&session, &alias).await?;
         refuse::stranger(&session, name, &alias).await?;
-        place::sweep(&server, &session, name).await?;
+        place::sweep(&server, &session, name, &alias).await?;
         let capacity = Capacity::find(config, server.target(), &session).await?;
         let slots = capacity.slots(config.index_sessions);
         Ok(Recipients {
@@ -129,7 +129,8 @@ impl Recipients {
         };
         if let Err(error) = filled.await {
             // The reason of the failure matters more; the next command sweeps again.
-            if let Err(also) = place::sweep(&self.server, &self.session, &self.dataset).await {
+            let swept = place::sweep(&self.server, &self.session, &self.dataset, &self.alias);
+            if let Err(also) = swept.await {
                 tracing::warn!("{}", crate::postgres::explain_chain(&also));
             }
             return Err(error);

@@ -181,6 +181,77 @@ fn a_service_that_is_connected_gets_the_new_subset_when_it_connects_again() {
 }
 
 #[test]
+fn what_a_killed_command_has_left_goes_with_the_next() {
+    let mut project = books("subset_killed", RULES);
+    project.run().code(0);
+    let laptop = on_a_laptop(&mut project);
+    project.overnight(&["subset", "subset_killed"]).code(0);
+    // Killed between CREATE DATABASE and its comment: a bare database, and a copy of the template, as clones are.
+    let bare = "subset_killed_subset_0123abcdn";
+    let copy = "subset_killed_subset_0123abcdc";
+    // Called alike, and with other things inside.
+    let foreign = "subset_killed_subset_0123abcdd";
+    for (name, template) in [
+        (bare, "template0"),
+        (copy, "subset_killed_template"),
+        (foreign, "template0"),
+    ] {
+        laptop
+            .sql_as(
+                LOADER,
+                "postgres",
+                &format!("create database {name} template {template}"),
+            )
+            .unwrap();
+    }
+    laptop
+        .sql_as(LOADER, foreign, "create table theirs (x integer)")
+        .unwrap();
+    let there = |name: &str| {
+        laptop.one(
+            "postgres",
+            &format!("select count(*) from pg_database where datname = '{name}'"),
+        )
+    };
+    project
+        .overnight(&["subset", "drop", "subset_killed"])
+        .code(0);
+    assert_eq!(
+        (there(bare), there(copy), there(foreign)),
+        ("0".into(), "0".into(), "1".into())
+    );
+    laptop
+        .sql_as(LOADER, "postgres", &format!("drop database {foreign}"))
+        .unwrap();
+
+    // An artifact that a killed command began to write, and one that another is writing.
+    let folder = project.path("artifacts");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (old, young) = (
+        folder.join(".overnight-partial-00000001-x"),
+        folder.join(".overnight-partial-00000002-x"),
+    );
+    for path in [&old, &young] {
+        std::fs::write(path, "x").unwrap();
+    }
+    let days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 60 * 60);
+    std::fs::File::options()
+        .write(true)
+        .open(&old)
+        .unwrap()
+        .set_modified(days_ago)
+        .unwrap();
+    let to = folder.join("subset.tar.zst");
+    project
+        .overnight(&["subset", "subset_killed", "--to", to.to_str().unwrap()])
+        .code(0);
+    assert_eq!(
+        (old.exists(), young.exists(), to.exists()),
+        (false, true, true)
+    );
+}
+
+#[test]
 fn each_test_gets_a_clone_of_its_own() {
     let mut project = books("subset_clone", RULES);
     project.run().code(0);
