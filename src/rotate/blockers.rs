@@ -57,16 +57,20 @@ pub async fn blockers(ledger: &Ledger, oids: &[u32]) -> Result<Vec<Blocker>> {
     Ok(rows.iter().map(blocker).collect())
 }
 
-/// Ends the sessions of a database that this role may end. Returns them.
-pub(super) async fn end(ledger: &Ledger, oid: u32) -> Result<Vec<Blocker>> {
+/// Ends the sessions of a database that this role may end, once the session `mover` has asked for the lock of the database:
+/// from then on a client that reconnects waits, and before that it would be ended once more. Returns them.
+pub(super) async fn end(ledger: &Ledger, oid: u32, mover: i32) -> Result<Vec<Blocker>> {
     let rows = ledger
         .session
         .query(
             "select a.pid, coalesce(a.application_name, ''), r.rolname::text, r.rolsuper, pg_terminate_backend(a.pid)
              from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
              where a.datid = $1 and a.pid <> pg_backend_pid() and not r.rolsuper
-               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
-            &[&oid],
+               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))
+               and exists (select from pg_locks l
+                           where l.pid = $2 and l.locktype = 'object' and l.mode = 'AccessExclusiveLock'
+                             and l.classid = 'pg_database'::regclass and l.objid = $1)",
+            &[&oid, &mover],
         )
         .await
         .context("end the sessions of a database")?;

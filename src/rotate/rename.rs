@@ -228,7 +228,7 @@ impl Rename<'_> {
                 () = tokio::time::sleep(END_EVERY) => {
                     for oid in oids(self.pairs.iter().flat_map(|pair| [pair.from, pair.to])) {
                         // What cannot be ended shows when the rename reaches its limit.
-                        match blockers::end(helper, oid).await {
+                        match blockers::end(helper, oid, self.ledger.session.backend_pid()).await {
                             Ok(some) => ended
                                 .lock()
                                 .unwrap_or_else(PoisonError::into_inner)

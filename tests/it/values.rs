@@ -520,7 +520,7 @@ fn rules_that_fit_neither_each_other_nor_the_table_stop_before_anything_is_loade
         ),
         (
             "price = { parse = \"hex\" }",
-            ["line 4", "unknown variant `hex`"],
+            ["line 4", "unknown word `hex`"],
         ),
     ] {
         source(rules);

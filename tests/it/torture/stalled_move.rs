@@ -33,9 +33,9 @@ const STALLS: [Stall; 10] = [
     Stall::FrozenInRename,
     Stall::Cut("set local idle_in_transaction_session_timeout", Cut::After),
     Stall::Frozen("flip.after_commit"),
-    Stall::Cut("set previous_build = live_build", Cut::Before),
+    Stall::Cut("set previous_build = coalesce(live_build", Cut::Before),
     Stall::FrozenInRename,
-    Stall::Cut("set previous_build = live_build", Cut::After),
+    Stall::Cut("set previous_build = coalesce(live_build", Cut::After),
 ];
 
 #[test]
