@@ -209,10 +209,17 @@ impl Check<'_> {
                     Kind::Unreachable,
                     format!("start the pooler, then `overnight reconcile {dataset}`"),
                 ),
-                None => (
-                    Kind::Elsewhere,
-                    format!("`overnight reconcile {dataset}` leads it to the live build"),
-                ),
+                None => {
+                    let database = seen.database.as_deref().unwrap_or_default();
+                    let unknown = unknown_build(self.ledger, self.server, dataset, database);
+                    let todo = match unknown.await? {
+                        true => ADOPT.to_owned(),
+                        false => {
+                            format!("`overnight reconcile {dataset}` leads it to the live build")
+                        }
+                    };
+                    (Kind::Elsewhere, todo)
+                }
             };
             faults.push(Fault {
                 place: seen.place.clone(),
@@ -384,4 +391,21 @@ fn place(seen: &Seen) -> String {
         "pointer" => "the pointer".into(),
         place => format!("the pooler at {place}"),
     }
+}
+
+/// Whether a database carries the stamp of a build of this dataset that the ledger does not know: then the
+/// ledger is older than the server, and nothing may be led to what it calls live.
+pub(super) async fn unknown_build(
+    ledger: &Ledger,
+    server: &Server,
+    dataset: &str,
+    database: &str,
+) -> Result<bool> {
+    let builds = ledger.builds(dataset).await?;
+    if database.is_empty() || builds.iter().any(|build| build.name == database) {
+        return Ok(false);
+    }
+    // A database that is gone, or cannot be entered, is not one of ours.
+    let stamp = read_stamp(server, database).await.ok().flatten();
+    Ok(stamp.is_some_and(|stamp| stamp.dataset == dataset && !stamp.subset))
 }

@@ -37,7 +37,7 @@ pub async fn reconcile_alias(
     reopen_live(ledger, router, dataset, &mut done).await?;
     done.extend(pointer::put_right(ledger, &ledger.dataset(dataset).await?).await?);
     if let Way::PgBouncer(poolers) = &router.way {
-        repair_poolers(ledger, poolers, dataset, &mut done).await?;
+        repair_poolers(ledger, server, poolers, dataset, &mut done).await?;
     }
     let settle = Settle {
         ledger,
@@ -159,9 +159,13 @@ async fn reopen_live(
 }
 
 /// Poolers lead where the ledger says, and let clients through. A pooler that does not answer
-/// keeps nobody from building: the move will ask it again.
+/// keeps no run from building: the move will ask it again.
+///
+/// # Errors
+/// Status 3 when a pooler leads to a newer build than the ledger knows: services stay there.
 async fn repair_poolers(
     ledger: &Ledger,
+    server: &Server,
     poolers: &Poolers,
     dataset: &str,
     done: &mut Vec<String>,
@@ -176,6 +180,10 @@ async fn repair_poolers(
             if !aliases.contains_key(dataset) || shown.as_ref() == aliases.get(dataset) {
                 return Ok(());
             }
+            let led_to = shown.as_deref().unwrap_or_default();
+            if super::health::unknown_build(ledger, server, dataset, led_to).await? {
+                return Err(Unknown(led_to.to_owned()).into());
+            }
             poolers.ready(ledger).await?;
             pooler.catch_up(ledger, &[dataset]).await?;
             done.push(format!(
@@ -186,12 +194,26 @@ async fn repair_poolers(
             anyhow::Ok(())
         };
         if let Err(error) = repaired.await {
+            if let Some(Unknown(build)) = error.downcast_ref() {
+                bail!(
+                    Problem::dependency(format!(
+                        "the pooler at {} leads `{dataset}` to `{build}`, a build that the ledger does not know: the ledger is older than the server; nothing was changed",
+                        pooler.place()
+                    ))
+                    .hint(super::health::ADOPT)
+                );
+            }
             let why = explain_chain(&error);
             tracing::warn!(dataset, "{why}; tried again by the next command");
         }
     }
     Ok(())
 }
+
+/// A pooler leads to this build, which the ledger does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not in the ledger")]
+struct Unknown(String);
 
 /// What it takes to bring an unfinished move to its end.
 struct Settle<'s> {

@@ -150,6 +150,48 @@ fn a_ledger_from_an_older_backup_is_brought_up_to_what_the_server_has() {
 }
 
 #[test]
+fn a_pooler_is_not_led_back_by_a_ledger_that_is_older_than_the_server() {
+    let mut project = Project::new("adopt_pooler_backup");
+    project.behind_poolers(&["transaction"], "");
+    night(&project, 1);
+    let cluster = project.cluster();
+    cluster
+        .sql(
+            "postgres",
+            &format!(
+                "create database {0}_backup template {0} owner {LOADER}",
+                project.control
+            ),
+        )
+        .unwrap();
+    let second = night(&project, 2);
+    lose_the_ledger(&project);
+    for sql in [
+        format!("alter database {0}_backup rename to {0}", project.control),
+        format!("revoke all on database {} from public", project.control),
+    ] {
+        cluster.sql("postgres", &sql).unwrap();
+    }
+    let status = project.overnight(&["status", &project.name]).code(1).stdout;
+    assert!(
+        status.contains(&format!("leads to `{second}`"))
+            && status.contains("`overnight reconcile --adopt --reason TEXT`"),
+        "{status}"
+    );
+    for command in ["run", "reconcile"] {
+        project.overnight(&[command, &project.name]).code(3).says(&[
+            &format!("to `{second}`, a build that the ledger does not know"),
+            "reconcile --adopt",
+        ]);
+        assert_eq!(project.live(), second);
+    }
+    project.overnight(&ADOPT).code(0);
+    assert_eq!(project.live(), second);
+    project.overnight(&["status"]).code(0);
+    check_invariants(&project);
+}
+
+#[test]
 fn a_build_that_was_rolled_back_stays_so_and_the_alias_is_held() {
     let project = Project::new("adopt_held");
     let first = night(&project, 1);
