@@ -28,11 +28,15 @@ fn ends(mut run: Child, limit: Duration) -> Ended {
     ended(run.wait_with_output().unwrap())
 }
 
-fn start(project: &Project, proxy: &StallingProxy, more: &[&str]) -> Child {
+fn url(proxy: &StallingProxy) -> String {
+    proxy.url("postgres", LOADER)
+}
+
+fn start(project: &Project, target: &str, more: &[&str]) -> Child {
     let arguments = [&["run", project.name.as_str()], more].concat();
     project
         .command(&arguments)
-        .env("OVERNIGHT_TARGET", proxy.url("postgres", LOADER))
+        .env("OVERNIGHT_TARGET", target)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -60,7 +64,13 @@ fn the_deadline_fires(name: &str, stage: &str, text: &str) {
         "" => proxy.stall(),
         text => proxy.stall_at(text),
     }
-    let run = start(&project, &proxy, &["--deadline", "25s", "--wait-for", "5m"]);
+    // Nothing but the deadline ends it: a new connection may wait longer than that.
+    let target = format!("{}&connect_timeout=120", url(&proxy));
+    let run = start(
+        &project,
+        &target,
+        &["--deadline", "25s", "--wait-for", "5m"],
+    );
     let told = ends(run, Duration::from_secs(180)).code(1);
     told.says(&[&format!("passed during the stage `{stage}`")]);
     assert!(proxy.is_stalled());
@@ -103,7 +113,7 @@ fn without_a_deadline_a_server_that_never_answers_is_given_up() {
     project.items(10, "x");
     let proxy = proxy();
     proxy.stall_at("insert into overnight.sql_file");
-    let told = ends(start(&project, &proxy, &[]), Duration::from_secs(240)).code(3);
+    let told = ends(start(&project, &url(&proxy), &[]), Duration::from_secs(240)).code(3);
     assert!(
         told.stderr
             .contains("is given up: the server answers no new connection either")
