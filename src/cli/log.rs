@@ -1,8 +1,8 @@
 //! Messages on stderr, with the time in UTC; below a progress bar they do not tear it.
 //!
 //! A message that cannot be written is lost, without a word and without harm. Fields and messages
-//! lose their control characters, and a line within a message is indented: a name that somebody chose
-//! can neither paint nor look like a message of its own.
+//! lose their control characters, and a line within a message is indented: a name from the input
+//! can neither color the terminal nor look like another message.
 
 use super::{output, screen};
 use crate::printable;

@@ -196,7 +196,7 @@ pub async fn exec(args: &Args, desk: &Desk, quiet: bool) -> Result<u8> {
             }
         }
     }
-    // Whoever looks at the end of the log finds the reason there.
+    // The last lines of a log hold the reason.
     if let Some((text, hint)) = last_error.filter(|_| buried) {
         output::error(&text, hint.as_deref());
     }

@@ -31,7 +31,7 @@ const DETAIL_TABLES: [&str; 10] = [
 ];
 
 impl Ledger {
-    /// Deletes the rows of a dataset that nobody reads any more. Returns how many.
+    /// Deletes the rows of a dataset that no command reads any more. Returns how many.
     pub async fn prune(&self, dataset: &str) -> Result<u64> {
         let mut pruned = 0;
         let rows = self

@@ -49,7 +49,7 @@ pub(super) async fn until<T>(
     }
 }
 
-/// Waits for the deadline by the clock, which somebody may set meanwhile.
+/// Waits for the deadline by the wall clock, which may be set meanwhile.
 async fn over(deadline: &Deadline) {
     loop {
         let left = deadline.left();

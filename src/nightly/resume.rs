@@ -513,7 +513,7 @@ impl Run<'_> {
             .await?;
         tracing::warn!(
             build = %build.name,
-            "the build is kept with {tables} of {of} tables: the next run goes on with it and keeps each table whose inputs are the same (--fresh drops it)"
+            "the build is kept with {tables} of {of} tables: the next run resumes it and keeps each table whose inputs are the same (--fresh drops it)"
         );
         Ok(true)
     }

@@ -145,7 +145,7 @@ impl<'c> Live<'c> {
                 "its database has another name now"
             )));
         }
-        // A session that was opened behind the move is in a build that is not live any more.
+        // A session that was opened after the move is in a build that is not live any more.
         if self.has_moved().await.map_err(Failed::Question)? {
             return Err(Failed::Passing(Error::new(Moved)));
         }

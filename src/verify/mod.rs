@@ -188,7 +188,7 @@ pub async fn verify(candidate: &Candidate<'_>, overrides: &Overrides) -> Result<
                     "the live build changed {comparisons} times while `{}` was compared with it",
                     build.name
                 ))
-                .hint("the new build is kept; run again when nobody moves the alias")
+                .hint("the new build is kept; run again when the alias is not being moved")
             );
         }
         comparisons += 1;

@@ -300,7 +300,7 @@ async fn comparable(candidate: &Candidate<'_>, build: &Build) -> Result<Figures>
     let major = candidate.session.server_major() as i32;
     let same_server = measured.is_some_and(|measured| measured.server_major == major);
     for profile in figures.values_mut() {
-        // ANALYZE's hashes of common values come from the server whoever has measured.
+        // The hashes of common values come from the server, also where the load has measured.
         if profile.method != METHOD || !same_server {
             profile.sketches.clear();
         }
