@@ -35,6 +35,14 @@ pub struct RowFields<'r> {
     rest: &'r [u8],
 }
 
+impl<'r> RowFields<'r> {
+    /// What follows the fields that were taken.
+    #[inline]
+    pub fn after(self) -> &'r [u8] {
+        self.rest
+    }
+}
+
 impl<'r> Iterator for RowFields<'r> {
     type Item = Option<&'r [u8]>;
 

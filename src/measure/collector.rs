@@ -5,7 +5,7 @@ use super::field::FieldShape;
 use super::figures::Figures;
 use super::profile::{ColumnProfile, KEYS, METHOD, Sketch, TableProfile};
 use super::sample::{Floor, Levels, level};
-use crate::encode::row::{fields, row_length};
+use crate::encode::row::fields;
 use std::sync::Arc;
 
 /// Most rows in the sample of keys that is kept while measuring; half as many may remain in the end, so that
@@ -83,27 +83,26 @@ impl Collector {
 
     /// Takes in whole rows of binary COPY, one after the other.
     pub fn add_rows(&mut self, rows: &[u8]) {
-        let mut hashes = vec![NULL; self.shape.fields.len()];
+        // Once a chunk: the workers share the count of its owners.
+        let shape = Arc::clone(&self.shape);
+        let mut hashes = vec![NULL; shape.fields.len()];
         let mut rest = rows;
-        while let Some(length) = row_length(rest) {
-            let (row, after) = rest.split_at(length);
-            self.add_row(row, &mut hashes);
-            rest = after;
+        while !rest.is_empty() {
+            rest = self.add_row(&shape, rest, &mut hashes);
         }
         self.keys.trim();
         self.looks.trim();
-        self.shape
-            .floor
-            .raise(self.keys.floor(), self.looks.floor());
+        shape.floor.raise(self.keys.floor(), self.looks.floor());
     }
 
+    /// Takes in the first of these rows; returns the others.
     #[inline]
-    fn add_row(&mut self, row: &[u8], hashes: &mut [u64]) {
-        let shape = Arc::clone(&self.shape);
+    fn add_row<'r>(&mut self, shape: &RowShape, rows: &'r [u8], hashes: &mut [u64]) -> &'r [u8] {
         let mut sum = 0_u64;
+        let mut row = fields(rows);
         let columns = shape.fields.iter().zip(&shape.multipliers);
         let columns = columns.zip(self.columns.iter_mut().zip(hashes.iter_mut()));
-        for (value, ((field, multiplier), (column, kept))) in fields(row).zip(columns) {
+        for (((field, multiplier), (column, kept)), value) in columns.zip(&mut row) {
             let hash = match value {
                 Some(value) => {
                     let hash = field_hash(field.kind, value);
@@ -138,12 +137,13 @@ impl Collector {
         }
         if let Some(figures) = self.looks.enter(level) {
             figures.resize(shape.fields.len(), Figures::default());
-            for ((value, field), figures) in fields(row).zip(&shape.fields).zip(figures) {
+            for ((value, field), figures) in fields(rows).zip(&shape.fields).zip(figures) {
                 if let Some(value) = value {
                     figures.look(field.kind, value);
                 }
             }
         }
+        row.after()
     }
 
     /// Takes in what another has collected of other rows of the table.
