@@ -102,6 +102,46 @@ mod rows {
     }
 }
 
+/// What counting and hashing the rows of a chunk adds: the profile of the table.
+mod measure {
+    use super::*;
+    use overnight::measure::{Collector, FieldKind, FieldShape, RowShape};
+
+    #[divan::bench]
+    fn wide(bencher: Bencher) {
+        table(bencher, inputs::wide_text(), &inputs::wide_plan());
+    }
+
+    #[divan::bench]
+    fn lineitem(bencher: Bencher) {
+        table(bencher, inputs::lineitem_text(), &inputs::lineitem_plan());
+    }
+
+    fn table(bencher: Bencher, text: Vec<u8>, plan: &RowPlan) {
+        let chunk = inputs::chunk(text);
+        let parsed = parse(&chunk, plan, Vec::new(), &mut Scratch::default());
+        let fields = plan.columns.iter().map(|column| FieldShape {
+            name: column.name.clone(),
+            kind: FieldKind::of(&column.ty).expect("measured on the client"),
+            key: 0,
+        });
+        let shape = RowShape::new(fields.collect());
+        // In a large table nearly all rows are outside the samples.
+        let mut before = Collector::new(&shape);
+        for _ in 0..100 {
+            before.add_rows(&parsed.rows);
+        }
+        bencher
+            .counter(ItemsCount::new(inputs::ROWS))
+            .counter(BytesCount::of_slice(&parsed.rows))
+            .bench(|| {
+                let mut collector = Collector::new(&shape);
+                collector.add_rows(&parsed.rows);
+                collector
+            });
+    }
+}
+
 /// Megabytes a second of what comes out.
 mod decompress {
     use super::*;
