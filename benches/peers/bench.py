@@ -17,6 +17,7 @@ import large
 import link
 import peers
 import report
+import share
 import shells
 from bucket import Bucket
 from contents import Contents
@@ -51,7 +52,8 @@ def arguments():
     parser.add_argument("--shuffle", action="store_true", help="with --large: rows in another order than that of the key")
     parser.add_argument("--order-by", action="store_true", help="with --large: sort the rows by the key while they are loaded")
     parser.add_argument("--link", type=_rates, metavar="MBIT[,MBIT]", help="only overnight, over links of so many Mbit/s, with binary and with text COPY")
-    parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large and --link; default minimal")
+    parser.add_argument("--share", action="store_true", help="only overnight, on few rows: fails if a night beside its load takes too much processor time")
+    parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large, --link and --share; default minimal")
     parser.add_argument("--keep", action="store_true", help="with --large: keep the generated files for the next time")
     given = parser.parse_args()
     given.out = os.path.abspath(given.out)
@@ -217,10 +219,12 @@ def main():
     bucket = Bucket(given.programs, objects)
     servers = []
     try:
-        if given.large or given.link:
+        if given.large or given.link or given.share:
             server = Server(given.server, folder, sockets)
             servers.append(server)
             server.start()
+            if given.share:
+                return 0 if share.run(given, server, bucket, say) else 1
             if given.link:
                 return link.run(given, server, bucket, say)
             return large.run(given, server, bucket, objects, say)

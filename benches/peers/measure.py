@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -87,24 +87,24 @@ def server_cpu(postmaster):
     """Seconds of processor that a server has used: its own, of children that ended, and of those alive."""
     total = 0
     for pid in [postmaster] + _children(postmaster):
-        fields = _stat(pid)
+        fields = stat_of(pid)
         if fields:
             # utime, stime; of the postmaster also what its ended children had: cutime, cstime.
             total += sum(int(field) for field in fields[11:15 if pid == postmaster else 13])
-    return total / _TICKS
+    return total / TICKS
 
 
 def _children(parent):
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            fields = _stat(int(name))
+            fields = stat_of(int(name))
             if fields and int(fields[1]) == parent:
                 found.append(int(name))
     return found
 
 
-def _stat(pid):
+def stat_of(pid):
     """The fields of /proc/PID/stat after the name, which may hold blanks."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:

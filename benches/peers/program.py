@@ -13,16 +13,7 @@ PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "project")
 def overnight(server, dataset, location, bucket, programs, settings=None):
     """Runs a dataset on a server without builds of it. Returns the database, the costs, and the report of the run."""
     server.drop_builds(dataset)
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "HOME": os.environ.get("HOME", "/"),
-        **bucket.environment(),
-        "OVERNIGHT_PROJECT": PROJECT,
-        "OVERNIGHT_TARGET": server.url(LOADER, "postgres"),
-        "OVERNIGHT_FROM": location,
-        **{name: value for name, value in os.environ.items() if name in PASSED_ON},
-        **(settings or {}),
-    }
+    environment = {**environment_of(server, bucket, location), **(settings or {})}
     # It makes the ledger, which is there on every night but the first. Straight to the server: a link may hold its
     # session, and so its lock, a moment longer than it runs.
     straight = {**environment, "OVERNIGHT_TARGET": server.url(LOADER, "postgres")}
@@ -44,6 +35,19 @@ def overnight(server, dataset, location, bucket, programs, settings=None):
     result["connections"] = connections(report)
     result["freeze"] = freeze(report)
     return dataset, result, report
+
+
+def environment_of(server, bucket, location):
+    """What overnight needs to run the project of the benchmark."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": os.environ.get("HOME", "/"),
+        **bucket.environment(),
+        "OVERNIGHT_PROJECT": PROJECT,
+        "OVERNIGHT_TARGET": server.url(LOADER, "postgres"),
+        "OVERNIGHT_FROM": location,
+        **{name: value for name, value in os.environ.items() if name in PASSED_ON},
+    }
 
 
 # Settings of the loader that may be varied from outside.

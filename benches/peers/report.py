@@ -118,7 +118,7 @@ def document(results, inputs, facts):
 
 
 def markdown(results, inputs, facts):
-    lines = [f"{facts['machine']['processor']}, {facts['machine']['cores']} cores, {facts['machine']['memory_gib']} GiB; {facts['versions']['postgres']}; {facts['versions']['overnight']}."]
+    lines = [f"{facts['machine']['processor']}, {facts['machine']['cores']} cores, {facts['machine']['memory_gib']} GiB; {facts['versions']['postgres']}; {facts['versions']['overnight']}, commit {facts['versions']['commit']}."]
     lines += [f"Medians of {facts['rounds']} rounds; times in seconds, memory and WAL in MiB. Peers only load; slow ones once and only the first quarter of the rows."]
     for (server, letter), contenders in results.groups().items():
         source = inputs[letter]
