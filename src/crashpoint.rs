@@ -44,6 +44,8 @@ pub const NAMES: &[&str] = &[
     "measure.before",
     "measure.after",
     "verify.after",
+    "refuse.before_commit",
+    "refuse.after_commit",
     "seal.before_commit",
     "seal.after_commit",
     "register.before_grant",

@@ -5,7 +5,7 @@
 
 use crate::problem::Problem;
 use crate::switch;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 /// What became of a gate.
@@ -21,6 +21,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    fn from_word(word: &str) -> Result<Verdict> {
+        let all = [
+            Verdict::Passed,
+            Verdict::Warned,
+            Verdict::Failed,
+            Verdict::Accepted,
+        ];
+        let verdict = all.into_iter().find(|verdict| verdict.word() == word);
+        verdict.with_context(|| format!("the ledger holds the verdict `{word}`"))
+    }
+
     /// As written in the ledger.
     pub fn word(self) -> &'static str {
         match self {
@@ -53,6 +64,15 @@ impl Gate {
             },
             finding: finding.into(),
         }
+    }
+
+    /// As the ledger has it.
+    pub fn recorded(gate: String, verdict: &str, finding: String) -> Result<Gate> {
+        Ok(Gate {
+            gate,
+            verdict: Verdict::from_word(verdict)?,
+            finding,
+        })
     }
 
     /// Passed if nothing was found.
@@ -117,6 +137,11 @@ impl Overrides {
                 gate.verdict = Verdict::Accepted;
             }
         }
+    }
+
+    /// Whether nothing is accepted.
+    pub fn is_empty(&self) -> bool {
+        self.gates.is_empty()
     }
 
     /// Why.

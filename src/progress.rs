@@ -19,12 +19,24 @@ pub struct Progress {
 }
 
 /// What the record of a run keeps, in the order in which it happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// A stage of a dataset or a group began.
     Stage { unit: String, stage: &'static str },
     /// The run works on this build.
     Build(String),
+    /// A part of a stage is done.
+    Part(PartTime),
+}
+
+/// How long a part of a stage took: a file of SQL, a gate. Parts may overlap.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct PartTime {
+    /// The dataset.
+    pub unit: String,
+    pub stage: &'static str,
+    pub part: String,
+    pub seconds: f64,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +45,7 @@ struct Inner {
     stage: Option<Begun>,
     tables: Vec<Arc<TableProgress>>,
     stages: Vec<StageTime>,
+    parts: Vec<PartTime>,
     waits: Option<Waits>,
 }
 
@@ -112,6 +125,33 @@ impl Progress {
             at: Instant::now(),
             cpu_seconds: cpu::process_seconds(),
         });
+    }
+
+    /// Does a part of the stage under way and records how long it took.
+    pub async fn part<T>(&self, part: impl Into<String>, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = work.await;
+        self.part_took(part, began.elapsed());
+        done
+    }
+
+    /// Records how long a part of the stage under way took.
+    pub fn part_took(&self, part: impl Into<String>, took: Duration) {
+        let mut inner = self.lock();
+        let part = PartTime {
+            unit: inner.dataset.clone(),
+            stage: inner.stage.map_or("", |begun| begun.stage),
+            part: part.into(),
+            seconds: took.as_secs_f64(),
+        };
+        tracing::debug!("{}: {:.2} s", part.part, part.seconds);
+        inner.parts.push(part.clone());
+        self.step(Step::Part(part));
+    }
+
+    /// The parts of the stages so far, in the order in which they ended.
+    pub fn parts(&self) -> Vec<PartTime> {
+        self.lock().parts.clone()
     }
 
     /// Records which build the run works on.

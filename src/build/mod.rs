@@ -5,6 +5,7 @@
 //! statement cannot be part of a transaction, and a database without a row would stay for ever.
 
 mod drop;
+pub mod refused;
 mod stamp;
 pub mod unfinished;
 mod vacuum;
@@ -12,13 +13,13 @@ mod vacuum;
 pub use drop::{
     Fate, Inside, close_after_look, drop_database, fail_and_sweep, not_ours, strange_inside, sweep,
 };
-pub use stamp::{finish_stamp, grant_readers, read_stamp, stamp_in, write_stamp};
+pub use stamp::{finish_stamp, grant_readers, has_stamp, read_stamp, stamp_in, write_stamp};
 pub use vacuum::{TableToVacuum, add_vacuum, freeze_the_rest, tables};
 
 use crate::crashpoint;
 use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger};
-use crate::postgres::{Server, explain_chain, quote_ident, quote_literal};
+use crate::postgres::{self, Server, explain_chain, quote_ident, quote_literal};
 use crate::problem::Problem;
 use crate::switch;
 use anyhow::{Context, Result, bail};
@@ -210,18 +211,21 @@ pub async fn allow_connections(ledger: &Ledger, name: &str, allow: bool) -> Resu
         .with_context(|| format!("{} `{name}`", if allow { "open" } else { "close" }))
 }
 
-/// Ends the sessions of a database that this role may end: its own, and with pg_signal_backend
-/// those of all roles but superusers. One that it may not end would make the statement fail.
-pub async fn end_sessions(ledger: &Ledger, oid: u32) -> Result<()> {
-    ledger
+/// How many sessions of clients a database has.
+pub async fn sessions_in(ledger: &Ledger, oid: u32) -> Result<i64> {
+    let row = ledger
         .session
-        .query(
-            "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
-             where a.datid = $1 and a.pid <> pg_backend_pid() and not r.rolsuper
-               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
+        .query_one(
+            "select count(*) from pg_stat_activity
+             where datid = $1 and backend_type = 'client backend'",
             &[&oid],
         )
         .await
-        .context("end the sessions of a database")?;
-    Ok(())
+        .context("count the sessions of a database")?;
+    Ok(row.get(0))
+}
+
+/// Ends the sessions of a build's database that this role may end.
+pub async fn end_sessions(ledger: &Ledger, oid: u32) -> Result<()> {
+    postgres::end_sessions(&ledger.session, oid).await
 }

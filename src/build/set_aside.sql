@@ -1,4 +1,4 @@
--- What was taken out of a build for the load, and how often a run has gone on with the build. Assumes
+-- What was taken out of a build for the load, and how often a run has resumed the build. Assumes
 -- the stamp, and the transaction that takes it out; dropped before the first derive file runs.
 create table overnight.set_aside (
     one boolean primary key default true check (one),

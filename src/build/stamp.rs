@@ -49,6 +49,12 @@ pub async fn read_stamp(server: &Server, database: &str) -> Result<Option<Stamp>
     stamp.with_context(|| format!("read the stamp of `{database}`"))
 }
 
+/// Whether a database can be entered and carries a stamp that this role has made.
+pub async fn has_stamp(server: &Server, database: &str) -> bool {
+    let stamp = read_stamp(server, database).await;
+    stamp.is_ok_and(|stamp| stamp.is_some())
+}
+
 /// The same on an open session.
 pub async fn stamp_in(session: &Session) -> Result<Option<Stamp>> {
     // A table of this role's own: a view of another role would run that role's code.

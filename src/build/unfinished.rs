@@ -1,4 +1,4 @@
-//! What a run leaves in a build so that another one can go on with it.
+//! What a run leaves in a build so that another one can resume it.
 //!
 //! In: an open build. Out: the table `overnight.set_aside`: how the catalog was declared and what was
 //! taken out of it. It comes in the transaction that takes it out, and goes before the first derive file
@@ -11,13 +11,13 @@ use crate::postgres::{Server, Session};
 use crate::switch;
 use anyhow::{Context, Result};
 
-/// How often a build is gone on with: one that fails again and again is made anew.
+/// How often a build is resumed: one that fails again and again is made anew.
 const MOST_RESUMES: i32 = 3;
 
 /// What is found of a build that its run did not finish.
 #[derive(Debug)]
 pub enum Unfinished {
-    /// It can be gone on with: so many tables have receipts, with so many rejects. `filled`: only
+    /// It can be resumed: so many tables have receipts, with so many rejects. `filled`: only
     /// its gates are left to be asked.
     Resumable {
         tables: i64,
@@ -53,7 +53,7 @@ pub async fn read_plan(session: &Session) -> Result<String> {
     Ok(row.get(0))
 }
 
-/// Counts one more run that goes on with the build.
+/// Counts one more run that resumes the build.
 pub async fn count_resume(session: &Session) -> Result<()> {
     session
         .execute("update overnight.set_aside set resumes = resumes + 1", &[])
@@ -106,7 +106,7 @@ pub async fn filled(session: &Session) -> Result<Option<String>> {
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Looks whether a build of the ledger can be gone on with; changes nothing.
+/// Looks whether a build of the ledger can be resumed; changes nothing.
 ///
 /// # Errors
 /// The server cannot be asked.
@@ -188,7 +188,7 @@ async fn look_inside(session: &Session, build: &Build) -> Result<Unfinished> {
     match resumes {
         None => lost("what was set aside is not written down"),
         Some(resumes) if resumes >= MOST_RESUMES => {
-            lost(&format!("{resumes} runs have gone on with it already"))
+            lost(&format!("{resumes} runs have resumed it already"))
         }
         Some(_) if tables == 0 => lost("no table of it is loaded"),
         Some(_) => Ok(Unfinished::Resumable {

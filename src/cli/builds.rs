@@ -3,7 +3,7 @@
 use super::status::{last_run, running as running_words};
 use super::{Desk, output};
 use crate::ledger::runs::RunState;
-use crate::operation::inspect::builds;
+use crate::operation::status::builds;
 use crate::units::grouped;
 use anyhow::Result;
 use serde_json::{Value, json};

@@ -78,7 +78,7 @@ async fn clean_up(place: &Workplace, datasets: &[Dataset]) -> String {
                 left.kept.map_or_else(
                     || "what was begun is swept".into(),
                     |kept| format!(
-                        "`{kept}` is kept, and the next run of the same inputs goes on with it (--fresh drops it)"
+                        "`{kept}` is kept, and the next run of the same inputs resumes it (--fresh drops it)"
                     )
                 ),
                 left.live.map_or_else(|| "nothing is live".into(), |live| format!("`{live}` is live"))

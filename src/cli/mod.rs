@@ -15,6 +15,7 @@ mod help;
 mod hold;
 mod infer;
 mod init;
+mod inspect;
 mod interrupt;
 mod log;
 mod output;
@@ -96,6 +97,8 @@ enum Command {
     Plan(plan::Args),
     /// Ask every gate of a build again
     Verify(verify::Args),
+    /// Open a build that gates have refused, for a look; publishes nothing
+    Inspect(inspect::Args),
     /// Move the alias to a verified build
     Rotate(rotate::RotateArgs),
     /// Move the alias back to an earlier build and hold it there
@@ -306,6 +309,7 @@ fn start(matches: &ArgMatches) -> Result<u8> {
             Command::Run(args) => run::exec(args, &desk, cli.global.quiet).await,
             Command::Plan(args) => plan::exec(args, &desk, cli.global.quiet).await,
             Command::Verify(args) => verify::exec(args, &desk).await,
+            Command::Inspect(args) => inspect::exec(args, &desk).await,
             Command::Rotate(args) => rotate::rotate(args, &desk).await,
             Command::Rollback(args) => rotate::rollback(args, &desk).await,
             Command::Hold(args) => hold::hold(args, &desk).await,

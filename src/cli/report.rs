@@ -1,5 +1,6 @@
 //! `overnight report`: everything about one build on one page.
 
+use super::run::SHORTEST_PART;
 use super::status::{last_run, running};
 use super::{Desk, output};
 use crate::ledger::runs::RunState;
@@ -87,6 +88,15 @@ fn page(report: &Report) -> String {
         }));
     }
     add("STAGES", &["stage", "seconds", "rows"], stages);
+    let long = |part: &&Value| part["seconds"].as_f64() >= Some(SHORTEST_PART);
+    let timed = report.run_parts.iter().filter(long).map(|part| {
+        vec![
+            text(&part["stage"]),
+            text(&part["part"]),
+            seconds(&part["seconds"]),
+        ]
+    });
+    add("PARTS", &["stage", "part", "seconds"], timed.collect());
     add(
         "KEYS",
         &["table", "added", "removed", "changed", "unchanged"],

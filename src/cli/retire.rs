@@ -4,7 +4,7 @@ use super::{Desk, output, worse};
 use crate::dataset::names;
 use crate::ledger::Lock;
 use crate::operation::Workplace;
-use crate::operation::inspect::abandoned;
+use crate::operation::status::abandoned;
 use crate::postgres::error::explain_chain;
 use crate::problem::{Problem, Status, hint_of, status_of};
 use crate::retire::{Retired, retire, retire_all};
@@ -88,15 +88,8 @@ async fn retire_one(place: &Workplace, desk: &Desk, name: &str) -> Result<Retire
         None => bail!(not_here(place, desk, name).await?),
     };
     let ledger = place.for_move(&dataset, &format!("retire {name}")).await?;
-    let keep = dataset.settings.keep;
-    retire(
-        &ledger,
-        &place.server,
-        name,
-        keep,
-        place.config.retire_after,
-    )
-    .await
+    let retention = place.config.retention(dataset.settings.keep);
+    retire(&ledger, &place.server, name, retention).await
 }
 
 /// The project has no such dataset; the ledger may.

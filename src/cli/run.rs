@@ -13,7 +13,7 @@ use crate::operation::run_record::RunRecord;
 use crate::operation::{stays, told};
 use crate::postgres::error::explain_chain;
 use crate::problem::{Status, hint_of, status_of};
-use crate::progress::{Progress, StageTime};
+use crate::progress::{PartTime, Progress, StageTime};
 use crate::units::{Bytes, grouped};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -325,6 +325,9 @@ pub(super) fn describe(dataset: &str, unit: &str, outcome: &Outcome, timings: bo
     }
 }
 
+/// Parts of stages that took less seconds are too many to be told.
+pub(super) const SHORTEST_PART: f64 = 0.01;
+
 fn tables(report: &Report, timings: bool) -> String {
     let mut out = String::new();
     if report.resumed {
@@ -332,7 +335,7 @@ fn tables(report: &Report, timings: bool) -> String {
     }
     if let Some(taken) = &report.taken_over {
         out += &format!(
-            "  went on with the build of an earlier run: {} kept, {} loaded anew, {} of its indexes and keys kept\n",
+            "  resumed the build of an earlier run: {} kept, {} loaded anew, {} of its indexes and keys kept\n",
             count(taken.kept.len()),
             count(taken.loaded.len()),
             taken.keys_kept
@@ -390,6 +393,18 @@ fn tables(report: &Report, timings: bool) -> String {
         }
     }
     out += &output::table(&heads, &stages);
+    if timings {
+        let long = |part: &&PartTime| part.seconds >= SHORTEST_PART;
+        let parts = report.parts.iter().filter(long).map(|part| {
+            vec![
+                part.stage.to_owned(),
+                part.part.clone(),
+                format!("{:.2}", part.seconds),
+            ]
+        });
+        out += "\n\n";
+        out += &output::table(&["stage", "part", "seconds"], &parts.collect::<Vec<_>>());
+    }
     if timings && let Some(bottleneck) = &report.bottleneck {
         let rows: Vec<Vec<String>> = report
             .tables

@@ -126,11 +126,7 @@ fn report(status: &Status, as_json: bool) -> Result<u8> {
 /// Becomes psql.
 fn psql(server: &Embedded, database: &str, arguments: &[String]) -> Result<u8> {
     let target: Target = server.target();
-    let beside = server
-        .programs()
-        .map(|folder| folder.join("psql"))
-        .filter(|program| program.exists());
-    let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
+    let program = server.psql();
     let error = std::process::Command::new(&program)
         .arg(target.url_for(database, None))
         .args(arguments)

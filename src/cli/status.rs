@@ -2,7 +2,7 @@
 
 use super::{Desk, output};
 use crate::ledger::runs::{RunRow, RunState};
-use crate::operation::inspect::{Abandoned, Status, overview};
+use crate::operation::status::{Abandoned, Status, overview};
 use crate::operation::subset::{Served, served};
 use crate::rotate::Seen;
 use crate::rotate::blockers::{Moving, in_words};
@@ -179,6 +179,15 @@ fn describe(status: &Status, typed: &str) -> String {
     for waiting in &status.waiting {
         out += &format!(
             "\n  waiting    `{waiting}` is verified; `overnight rotate {typed}` publishes it"
+        );
+    }
+    if let Some(refused) = &status.refused {
+        let (dataset, build) = (&status.dataset, &refused.build);
+        let left = refused.seconds_left.map(output::age);
+        out += &format!(
+            "\n  refused    `{build}` is kept, closed, for {} more: `overnight inspect {dataset} {build}`\
+             \n             `overnight rotate {dataset} {build} --accept GATE --reason TEXT` publishes it",
+            left.unwrap_or_else(|| "no time".to_owned())
         );
     }
     if let Some(until) = &status.approve_until {

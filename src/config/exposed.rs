@@ -5,7 +5,6 @@
 //! enough.
 
 use crate::problem::Problem;
-use crate::switch;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -73,5 +72,5 @@ pub fn has_password(text: &str) -> bool {
 
 fn is_open(path: &Path) -> bool {
     let mode = std::fs::metadata(path).map(|about| about.permissions().mode());
-    mode.is_ok_and(|mode| mode & 0o004 != 0) && switch::on("config.exposed")
+    mode.is_ok_and(|mode| mode & 0o004 != 0)
 }

@@ -34,7 +34,6 @@ pub use source::{Source, fold};
 
 use crate::editor_files::is_left_by_editor;
 use crate::problem::Problem;
-use crate::switch;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -218,13 +217,10 @@ fn refuse_reserved(name: &str, control_database: &str) -> Result<()> {
         name if name == control_database => "is the control database, which holds the ledger",
         _ => return Ok(()),
     };
-    if switch::on("dataset.reserved") {
-        bail!(
-            Problem::usage(format!("`{name}` cannot name a dataset: it {purpose}"))
-                .hint("give the folders in sources/ and sql/ another name, or set `control_database` to another")
-        );
-    }
-    Ok(())
+    bail!(
+        Problem::usage(format!("`{name}` cannot name a dataset: it {purpose}"))
+            .hint("give the folders in sources/ and sql/ another name, or set `control_database` to another")
+    )
 }
 
 /// The source files of a folder, and the CSV files beside them.

@@ -1,8 +1,8 @@
 //! What a night, or somebody, has left behind: databases without a record, open moves, holds.
 
 use super::{Known, Notes, Visit};
+use crate::build::has_stamp;
 use crate::ledger::State;
-use crate::rotate::preconditions::Preconditions;
 use anyhow::{Context, Result};
 
 /// Databases that one finding names; of more there is only the number.
@@ -38,7 +38,7 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known], beyond: &[Known]) -
         }
         let (owned, open): (bool, bool) = (row.get(3), row.get(4));
         // A sealed or retired build takes no connections, so its stamp cannot be read here.
-        match owned && (!open || has_stamp(visit, &name).await) {
+        match owned && (!open || has_stamp(visit.server, &name).await) {
             true => lost.push(format!("`{name}`")),
             false => notes.warn(
                 format!("`{name}` is called like a build, and the ledger does not know it"),
@@ -108,18 +108,6 @@ pub(super) async fn look(visit: &Visit<'_>, known: &[Known], beyond: &[Known]) -
         }
     }
     Ok(notes.or_ok("none"))
-}
-
-/// Whether a database carries our stamp.
-async fn has_stamp(visit: &Visit<'_>, database: &str) -> bool {
-    let preconditions = Preconditions {
-        session: visit.session,
-        ledger: visit.ledger,
-        server: visit.server,
-        router: visit.router,
-        groups: &visit.config.groups,
-    };
-    preconditions.has_stamp(database).await
 }
 
 /// `dataset_20261121t051002z`.

@@ -138,6 +138,14 @@ impl Embedded {
         postmaster::programs_of(&self.data())
     }
 
+    /// The psql beside the server's programs, or the one in the PATH.
+    pub fn psql(&self) -> PathBuf {
+        let beside = self.programs().map(|folder| folder.join("psql"));
+        beside
+            .filter(|program| program.exists())
+            .unwrap_or_else(|| PathBuf::from("psql"))
+    }
+
     /// Creates the roles among `names` that are missing, allowed to log in and nothing else.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub enum State {
     Creating,
     /// Being filled.
     Loading,
+    /// Filled, and closed because gates did not pass; an operator may publish it all the same.
+    Refused,
     /// Passed every gate and sealed; never yet behind the alias.
     Verified,
     /// Is, or was, behind the alias.
@@ -31,6 +33,7 @@ impl State {
         Ok(match word {
             "creating" => State::Creating,
             "loading" => State::Loading,
+            "refused" => State::Refused,
             "verified" => State::Verified,
             "published" => State::Published,
             "tombstone" => State::Tombstone,
@@ -47,6 +50,7 @@ impl State {
         match self {
             State::Creating => "creating",
             State::Loading => "loading",
+            State::Refused => "refused",
             State::Verified => "verified",
             State::Published => "published",
             State::Tombstone => "tombstone",
@@ -59,6 +63,7 @@ impl State {
     pub fn phrase(self) -> &'static str {
         match self {
             State::Creating | State::Loading => "is not finished",
+            State::Refused => "was refused by gates",
             State::Verified => "is verified",
             State::Published => "is published",
             State::Tombstone => "is retired and closed",
@@ -89,6 +94,13 @@ pub struct Build {
     /// Seconds since the tombstone was set.
     #[serde(skip)]
     pub tombstone_age: Option<f64>,
+    pub refused_at: Option<String>,
+    /// Seconds since gates refused it.
+    #[serde(skip)]
+    pub refused_age: Option<f64>,
+    /// The live build that it was compared with when it was refused.
+    #[serde(skip)]
+    pub refused_beside: Option<i64>,
     pub failure: Option<String>,
     pub rows_loaded: Option<i64>,
     pub bytes_read: Option<i64>,
@@ -116,7 +128,9 @@ const BUILD_COLUMNS: &str =
     to_char(rolled_back_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
     to_char(tombstoned_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
     extract(epoch from clock_timestamp() - tombstoned_at)::float8,
-    failure, rows_loaded, bytes_read, seconds";
+    failure, rows_loaded, bytes_read, seconds,
+    to_char(refused_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+    extract(epoch from clock_timestamp() - refused_at)::float8, refused_beside";
 
 fn build_of(row: &tokio_postgres::Row) -> Result<Build> {
     Ok(Build {
@@ -138,6 +152,9 @@ fn build_of(row: &tokio_postgres::Row) -> Result<Build> {
         rows_loaded: row.get(15),
         bytes_read: row.get(16),
         seconds: row.get(17),
+        refused_at: row.get(18),
+        refused_age: row.get(19),
+        refused_beside: row.get(20),
     })
 }
 
@@ -278,7 +295,11 @@ impl Ledger {
             State::Verified => "verified_at",
             State::Tombstone => "tombstoned_at",
             State::Dropped => "dropped_at",
-            State::Creating | State::Loading | State::Published | State::Failed => "created_at",
+            State::Creating
+            | State::Loading
+            | State::Refused
+            | State::Published
+            | State::Failed => "created_at",
         };
         let time = if column == "created_at" {
             "created_at"
@@ -334,6 +355,22 @@ impl Ledger {
             .await
             .with_context(|| format!("record `{}` as failed", build.name))?;
         self.event(&build.dataset, Some(build.id), "failed", reason)
+            .await
+    }
+
+    /// Records that gates have refused a build, and beside which live build. Part of the caller's
+    /// transaction.
+    pub async fn refuse(&self, build: &Build, reason: &str) -> Result<()> {
+        self.session
+            .execute(
+                "update ledger.build b set state = 'refused', refused_at = clock_timestamp(), failure = $2,
+                        refused_beside = (select live_build from ledger.dataset d where d.dataset = b.dataset)
+                 where id = $1",
+                &[&build.id, &reason],
+            )
+            .await
+            .with_context(|| format!("record `{}` as refused", build.name))?;
+        self.event(&build.dataset, Some(build.id), "refused", reason)
             .await
     }
 

@@ -5,6 +5,21 @@ use crate::gate::{Gate, Overrides, Verdict};
 use anyhow::{Context, Result};
 
 impl Ledger {
+    /// What each gate of a stage found when it was asked last.
+    pub async fn last_findings(&self, build: &Build, stage: &str) -> Result<Vec<Gate>> {
+        let rows = self
+            .session
+            .query(
+                "select distinct on (gate) gate, verdict, finding from ledger.finding
+                 where build = $1 and stage = $2 order by gate, id desc",
+                &[&build.id, &stage],
+            )
+            .await
+            .context("read what the gates found")?;
+        let gate = |row: &tokio_postgres::Row| Gate::recorded(row.get(0), row.get(1), row.get(2));
+        rows.iter().map(gate).collect()
+    }
+
     /// Keeps what gates found, also where they passed. An accepted one is an event of its own, with
     /// the reason: that is the audit trail.
     pub async fn record_findings(

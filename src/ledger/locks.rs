@@ -252,11 +252,7 @@ impl Ledger {
 
     /// Fails unless this process still holds the lock: asked before what cannot be undone.
     pub async fn check_lock(&self, dataset: &str, lock: Lock) -> Result<()> {
-        let pid = {
-            let locks = self.locks.lock().await;
-            let open = locks.as_ref().filter(|locks| !locks.session.is_closed());
-            open.map(|locks| locks.session.backend_pid())
-        };
+        let pid = self.lock_session().await;
         let held: bool = self
             .session
             .query_one(
@@ -272,6 +268,14 @@ impl Ledger {
             )));
         }
         Ok(())
+    }
+
+    /// The session that holds the locks, if one is open.
+    pub(super) async fn lock_session(&self) -> Option<i32> {
+        let locks = self.locks.lock().await;
+        let open = locks.as_ref().filter(|locks| !locks.session.is_closed());
+        open.map(|locks| locks.session.backend_pid())
+            .or(self.lender)
     }
 
     /// The rollback that waits for the lock of this dataset's moves, if there is one.

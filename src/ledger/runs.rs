@@ -4,6 +4,7 @@
 //! was never closed and whose session is gone belongs to a run that was killed.
 
 use super::Ledger;
+use crate::progress::PartTime;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -134,6 +135,26 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records how long a part of a stage took.
+    pub async fn run_part(&self, run: i64, position: i32, part: &PartTime) -> Result<()> {
+        self.session
+            .execute(
+                "insert into ledger.run_part (run, position, unit, stage, part, seconds) values ($1, $2, $3, $4, $5, $6)
+                 on conflict do nothing",
+                &[
+                    &run,
+                    &position,
+                    &part.unit,
+                    &part.stage,
+                    &part.part,
+                    &part.seconds,
+                ],
+            )
+            .await
+            .context("record a part of the run")?;
+        Ok(())
+    }
+
     /// Records that a run works on a build.
     pub async fn run_build(&self, run: i64, build: &str) -> Result<()> {
         self.session
@@ -210,11 +231,22 @@ impl Ledger {
 
     /// The stages of the newest run that worked on a build, as objects.
     pub async fn run_stages(&self, build: i64) -> Result<Vec<Value>> {
+        self.of_newest_run("run_stage", build).await
+    }
+
+    /// The parts of these stages.
+    pub async fn run_parts(&self, build: i64) -> Result<Vec<Value>> {
+        self.of_newest_run("run_part", build).await
+    }
+
+    async fn of_newest_run(&self, table: &str, build: i64) -> Result<Vec<Value>> {
         let rows = self
             .session
             .query(
-                "select to_jsonb(s) - 'run' from ledger.run_stage s
-                 where run = (select max(run) from ledger.run_build where build = $1) order by position",
+                &format!(
+                    "select to_jsonb(s) - 'run' from ledger.{table} s
+                     where run = (select max(run) from ledger.run_build where build = $1) order by position"
+                ),
                 &[&build],
             )
             .await

@@ -3,7 +3,7 @@
 //! In: a finished [`TableLoad`] and the session whose transaction holds the rows. Out: rows of the
 //! stamp. Written before the commit and by the same session, so that a table has rows and a
 //! receipt, or neither. Rejects are written with their places and reasons, never with a value. A run
-//! that goes on with a build reads its receipts back.
+//! that resumes a build reads its receipts back.
 
 use super::{InputCount, PlacedReject, TableLoad};
 use crate::dataset::Source;

@@ -28,7 +28,7 @@ const EARLIEST: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// What to do when the deadline ended a run before its move.
-const HINT: &str = "the alias was not touched; where a table was loaded, the next run of the same inputs goes on from there";
+const HINT: &str = "the alias was not touched; where a table was loaded, the next run of the same inputs resumes it";
 
 /// Runs a part of a run until it is done or the deadline is over. `work` may be dropped wherever it waits.
 ///
@@ -39,7 +39,7 @@ pub(super) async fn until<T>(
     progress: &Progress,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let Some(deadline) = deadline.filter(|_| switch::on("deadline.stages")) else {
+    let Some(deadline) = deadline else {
         return work.await;
     };
     tokio::select! {

@@ -14,6 +14,7 @@ use crate::postgres::Session;
 use crate::problem::Problem;
 use crate::schema::catalog;
 use crate::schema::jobs::Job;
+use crate::schema::numbered::NumberedFile;
 use crate::schema::run::run_and_tell_writes;
 use crate::schema::schedule::{Loading, table_sizes, work_off};
 use crate::schema::set_aside::SetAside;
@@ -21,8 +22,9 @@ use crate::schema::worker::Limits;
 use crate::switch;
 use crate::verify::change::sample_shifts;
 use anyhow::{Context, Result, bail};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 impl Run<'_> {
@@ -146,15 +148,13 @@ impl Run<'_> {
         loading: Option<Loading>,
     ) -> Result<()> {
         let open = || self.open(build, "index");
-        let told = |job: &Job, took: Duration| {
-            tracing::debug!("{job} took {:.2} s", took.as_secs_f64());
-        };
+        let told = |job: &Job, took: Duration| self.progress.part_took(job.to_string(), took);
         work_off(jobs, open, limits, sizes, loading, told)
             .await
             .context("put indexes and keys back")
     }
 
-    /// Runs the derive files; takes out of `clean` what they write, and adds what is finished.
+    /// Runs the derive files in the order of their numbers, those of one number side by side; takes out of `clean` what they write, and adds what is finished.
     async fn derive(
         &self,
         build: &Build,
@@ -164,24 +164,30 @@ impl Run<'_> {
         limits: &Limits,
         clean: &mut BTreeSet<u32>,
     ) -> Result<()> {
-        for (position, file) in self.files.derive.iter().enumerate() {
-            let purpose = format!("derive {}", file.name);
-            let session = self.open(build, &purpose).await?;
-            let began = Instant::now();
-            let written = run_and_tell_writes(&session, file)
-                .await
-                .with_context(|| format!("run `derive/{}`", file.name))?;
-            session.close().await;
-            let took = began.elapsed().as_secs_f64();
-            tracing::debug!("ran derive/{} in {took:.2} s", file.name);
+        let files = &self.files.derive;
+        let mut position = 0;
+        for numbered in files.chunk_by(|one, next| one.number == next.number) {
+            let running = numbered.iter().map(|file| self.derive_file(build, file));
+            let written: Vec<Option<Vec<u32>>> = stream::iter(running)
+                .buffered(limits.sessions)
+                .try_collect()
+                .await?;
             let known = build::tables(keeper).await?;
             let written: Vec<u32> = (known.iter())
-                .filter(|table| written.as_ref().is_none_or(|w| w.contains(&table.oid)))
+                .filter(|table| {
+                    let by_one = |file: &Option<Vec<u32>>| {
+                        file.as_ref().is_none_or(|all| all.contains(&table.oid))
+                    };
+                    written.iter().any(by_one)
+                })
                 .map(|table| table.root_oid)
                 .collect();
             clean.retain(|root| !written.contains(root));
             forget_measures(keeper, &written).await?;
-            if let Some(part) = parts.remove(&position) {
+            for position in position..position + numbered.len() {
+                let Some(part) = parts.remove(&position) else {
+                    continue;
+                };
                 let own: BTreeSet<u32> = part.keys.iter().map(|key| key.root_oid).collect();
                 let tables = later.iter().filter(|table| own.contains(&table.root_oid));
                 let tables: Vec<TableToVacuum> = tables.cloned().collect();
@@ -189,8 +195,20 @@ impl Run<'_> {
                     .await?;
                 clean.extend(own);
             }
+            position += numbered.len();
         }
         Ok(())
+    }
+
+    /// Runs one derive file. Returns the tables that it has written, `None` if that cannot be known.
+    async fn derive_file(&self, build: &Build, file: &NumberedFile) -> Result<Option<Vec<u32>>> {
+        let session = self.open(build, &format!("derive {}", file.name)).await?;
+        let part = format!("derive/{}", file.name);
+        let running = run_and_tell_writes(&session, file);
+        let written = self.progress.part(&part, running).await;
+        let written = written.with_context(|| format!("run `{part}`"))?;
+        session.close().await;
+        Ok(written)
     }
 
     /// Puts keys of tables back that nobody is loading, and vacuums `tables`.

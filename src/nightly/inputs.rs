@@ -14,34 +14,50 @@ use crate::ledger::{Build, Ledger};
 use crate::load::InputCount;
 use crate::manifest::Manifest;
 use crate::schema::files::SqlFiles;
-use crate::switch;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 
-/// Digits of the digest that are of configuration and SQL; the others are of the objects.
-const CONFIGURATION: usize = 32;
+/// Digits of the digest that are of what the rows come from: source files, schema and derive files.
+const CONTENT: usize = 32;
+/// These and the digits of the check files; the rest are of the objects.
+const CONFIGURATION: usize = CONTENT + 16;
+/// Digits of the objects.
+const OBJECTS: usize = 32;
 
 /// Blocks that wait for the thread that hashes.
 const BLOCKS_WAITING: usize = 2;
 
-/// One digest over everything that decides what a build will hold: half of it is of configuration and
-/// SQL, half of the objects.
+/// One digest over everything that decides what a build holds and whether its checks pass: of the
+/// configuration and the SQL that make its rows, of the check files, and of the objects.
 pub fn input_digest(dataset: &Dataset, files: &SqlFiles, manifest: &Manifest) -> String {
-    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-    digest.update(dataset.digest.as_bytes());
+    let mut content = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut checks = content.clone();
+    content.update(dataset.digest.as_bytes());
     for (part, file) in files.all() {
         let line = format!("{part}/{} {}\n", file.name, file.statements_digest);
-        digest.update(line.as_bytes());
+        match part {
+            "checks" => checks.update(line.as_bytes()),
+            _ => content.update(line.as_bytes()),
+        }
     }
-    let configuration = hex(digest.finish().as_ref());
-    let half = |digest: &str| digest.chars().take(CONFIGURATION).collect::<String>();
-    half(&configuration) + &half(&manifest.digest)
+    let first = |digest: &str, digits| digest.chars().take(digits).collect::<String>();
+    let content = hex(content.finish().as_ref());
+    let checks = hex(checks.finish().as_ref());
+    first(&content, CONTENT)
+        + &first(&checks, CONFIGURATION - CONTENT)
+        + &first(&manifest.digest, OBJECTS)
+}
+
+/// Whether builds of two digests get their rows from the same configuration and SQL; their checks may
+/// be others.
+pub fn same_content(one: &str, other: &str) -> bool {
+    one.get(..CONTENT) == other.get(..CONTENT)
 }
 
 /// Whether two digests are of the same configuration and SQL.
-pub fn same_configuration(one: &str, other: &str) -> bool {
+fn same_configuration(one: &str, other: &str) -> bool {
     one.get(..CONFIGURATION) == other.get(..CONFIGURATION)
 }
 
@@ -62,6 +78,23 @@ pub async fn made_from(
     if !same_configuration(&build.input_digest, digest) {
         return Ok(false);
     }
+    let same = loaded_from(ledger, build, location, manifest).await?;
+    if same {
+        tracing::info!("`{}` was made from files of the same content", build.name);
+    }
+    Ok(same)
+}
+
+/// Whether the build was loaded from the objects of `manifest`.
+///
+/// # Errors
+/// The ledger, or a file that has to be read again.
+pub async fn loaded_from(
+    ledger: &Ledger,
+    build: &Build,
+    location: &Location,
+    manifest: &Manifest,
+) -> Result<bool> {
     let recorded = ledger.inputs(build).await?;
     if recorded.len() != manifest.objects() {
         return Ok(false);
@@ -75,7 +108,6 @@ pub async fn made_from(
             return Ok(false);
         }
     }
-    tracing::info!("`{}` was made from files of the same content", build.name);
     Ok(true)
 }
 
@@ -107,7 +139,7 @@ pub async fn same_objects(
         }
     }
     for (object, known) in to_read {
-        if sha256(location, object).await? != known.sha256 && switch::on("inputs.content") {
+        if sha256(location, object).await? != known.sha256 {
             return Ok(false);
         }
     }

@@ -4,7 +4,8 @@
 //! back, derive, analyze, grant, verify, seal, move the alias, retire. Until the alias moves
 //! nothing that a service can see has changed. A build that fails is recorded with its reason and
 //! dropped at once; if that is not possible any more, the next start does it. One whose tables are
-//! loaded and that failed for want of S3, the server or time is kept, and the next run goes on with it.
+//! loaded and that failed for want of S3, the server or time is kept, and the next run resumes it. One
+//! that gates have refused is kept, closed, for an operator.
 
 mod approval;
 mod bounded;
@@ -12,48 +13,40 @@ pub mod brake;
 mod early;
 mod fill;
 pub mod inputs;
+mod keep;
 mod lost;
+mod making;
+mod plan;
 mod prepare;
 pub mod project;
+mod report;
 mod resume;
 pub mod together;
 mod wait;
 
+pub use plan::live_build;
 pub use prepare::Prepared;
-use resume::Resumed;
+pub use report::{Outcome, Report};
 pub use resume::{Resume, TakenOver};
 
-use crate::build;
 use crate::capacity::Capacity;
-use crate::config::{Env, LoadSettings};
-use crate::crashpoint;
+use crate::config::Env;
 use crate::dataset::Dataset;
 use crate::deadline::Deadline;
 use crate::fetch::Location;
 use crate::gate::Overrides;
-use crate::ledger::{Build, Ledger, State};
-use crate::load::TableLoad;
-use crate::load::throttle::Pause;
-use crate::load::timing::{LoadUse, bottleneck};
+use crate::ledger::Ledger;
 use crate::manifest::Manifest;
 use crate::operation::{Workplace, subset};
-use crate::postgres::Session;
-use crate::postgres::error as pg_error;
 use crate::printable::Printable;
-use crate::problem::Problem;
-use crate::progress::{Progress, StageTime};
+use crate::progress::Progress;
 use crate::retire::Retired;
-use crate::rotate::probe::Prober;
-use crate::rotate::refuse_stranger;
 use crate::schema::files::SqlFiles;
-use crate::schema::numbered::NumberedFile;
-use crate::schema::run as numbered_run;
-use crate::switch;
-use crate::verify::{Candidate, Passed, VerifiedBuild, verify};
+use crate::verify::VerifiedBuild;
 use anyhow::{Context, Result, bail};
-use brake::{Brake, LiveLatency};
-use jiff::Timestamp;
-use serde::Serialize;
+use brake::Brake;
+use making::Finished;
+use plan::{Planned, pin};
 use std::time::Instant;
 
 /// What somebody asked of a run.
@@ -69,55 +62,12 @@ pub struct Options {
     pub approve: bool,
     /// Gates that somebody accepts this time.
     pub overrides: Overrides,
-    /// Whether to go on with the unfinished build of an earlier run.
+    /// Whether to resume the unfinished build of an earlier run.
     pub resume: Resume,
     /// When it must be published.
     pub deadline: Option<Deadline>,
 }
 
-/// Objects named in one event, at most.
-const MOST_UNUSED: usize = 20;
-
-/// How a run ended well.
-#[derive(Debug, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The live build was made from exactly these inputs.
-    Unchanged { live: String },
-    /// The alias leads to this build.
-    Published(Report),
-    /// Verified and waiting, because `--no-rotate` asked for it, or for an operator's approval.
-    Verified(Report),
-}
-
-/// What a run did.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    pub build: String,
-    pub previous: Option<String>,
-    pub seconds: f64,
-    pub rows: u64,
-    pub bytes: u64,
-    pub rejected: u64,
-    /// Objects below the prefix that no source asks for.
-    pub unused: Vec<String>,
-    pub tables: Vec<TableLoad>,
-    pub stages: Vec<StageTime>,
-    /// What held the load back, in one sentence; `None` when nothing was loaded.
-    pub bottleneck: Option<String>,
-    pub retired: Retired,
-    /// When and why the load waited for the server.
-    pub pauses: Vec<Pause>,
-    /// How fast the live alias answered while the build was made.
-    pub live_latency: Option<LiveLatency>,
-    /// The build was made by an earlier run that ended before the move.
-    pub resumed: bool,
-    /// Until when it waits for an operator, if it does (UTC).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub approve_until: Option<String>,
-    /// What an earlier run had loaded and this one kept.
-    pub taken_over: Option<TakenOver>,
-}
 /// What all stages of one run share.
 pub struct Run<'r> {
     pub place: &'r Workplace,
@@ -170,15 +120,6 @@ struct Built {
 }
 
 /// What is known before anything is made.
-enum Planned<'r> {
-    /// The live build, of this name, was made from exactly these inputs.
-    Unchanged(String),
-    /// A build of the same inputs waits for its move.
-    Waiting(Run<'r>, Box<VerifiedBuild>),
-    /// A build has to be made; with who looks at the live database of which name meanwhile.
-    Build(Run<'r>, Option<(Prober, String)>),
-}
-
 /// Every stage before the move.
 async fn make(
     place: &Workplace,
@@ -210,16 +151,25 @@ async fn make(
         brake: Brake::default(),
     };
     let planning = this.plan(&digest, live.as_ref(), options);
-    let (this, resumed, (verified, tables, taken_over)) =
-        match bounded::until(deadline, progress, planning).await? {
-            Planned::Unchanged(live) => return Ok(Made::Unchanged(live)),
-            Planned::Waiting(this, verified) => (this, true, (*verified, Vec::new(), None)),
-            Planned::Build(this, prober) => {
-                let building = this.build(&digest, live.as_ref(), options, prober.as_ref(), began);
-                let built = building.await?;
-                (this, false, built)
-            }
-        };
+    let waits = |verified| Finished {
+        verified,
+        loads: Vec::new(),
+        taken_over: None,
+    };
+    let (this, resumed, finished) = match bounded::until(deadline, progress, planning).await? {
+        Planned::Unchanged(live) => return Ok(Made::Unchanged(live)),
+        Planned::Waiting(this, verified) => (this, true, waits(*verified)),
+        Planned::Build(this, prober) => {
+            let building = this.build(&digest, live.as_ref(), options, prober.as_ref(), began);
+            let finished = building.await?;
+            (this, false, finished)
+        }
+    };
+    let Finished {
+        verified,
+        loads: tables,
+        taken_over,
+    } = finished;
     let report = Report {
         build: verified.build().name.clone(),
         previous: live.map(|live| live.name),
@@ -234,6 +184,7 @@ async fn make(
         unused: manifest.unused.clone(),
         tables,
         stages: Vec::new(),
+        parts: Vec::new(),
         bottleneck: None,
         retired: Retired::default(),
         pauses: this.brake.pauses(),
@@ -256,7 +207,7 @@ async fn publish_subset(
     dataset: &Dataset,
     build: &str,
     progress: &Progress,
-    env: crate::config::Env<'_>,
+    env: Env<'_>,
 ) -> Result<()> {
     if dataset.settings.subset.artifact.is_none() {
         return Ok(());
@@ -274,337 +225,4 @@ async fn publish_subset(
         );
     }
     Ok(())
-}
-
-/// What held the load of this run back.
-fn held_back(report: &Report, settings: &LoadSettings, connections: usize) -> Option<String> {
-    let load = report.stages.iter().find(|stage| stage.stage == "load")?;
-    let tables: Vec<_> = report
-        .tables
-        .iter()
-        // Of a table that an earlier run has loaded, no times are known.
-        .filter(|table| table.timing.streams > 0)
-        .map(|table| (table.table.as_str(), &table.timing))
-        .collect();
-    if tables.is_empty() {
-        return None;
-    }
-    let used = LoadUse {
-        seconds: load.seconds,
-        connections,
-        workers: settings.workers,
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        copy_format: settings.copy_format,
-    };
-    Some(bottleneck(&tables, used))
-}
-
-/// The build behind the alias.
-pub async fn live_build(ledger: &Ledger, dataset: &Dataset) -> Result<Option<Build>> {
-    match ledger.dataset(&dataset.name).await?.live_build {
-        Some(id) => Ok(Some(ledger.build(id).await?)),
-        None => Ok(None),
-    }
-}
-
-/// Opens the location and lists the inputs.
-async fn pin(place: &Workplace, dataset: &Dataset) -> Result<(Location, Manifest)> {
-    wait::for_inputs(place.config.wait_for, async || {
-        let location = place.location().await?;
-        let manifest = Manifest::pin(dataset, &location, Timestamp::now()).await?;
-        Ok((location, manifest))
-    })
-    .await
-}
-
-impl<'r> Run<'r> {
-    /// Finds out what is to be done tonight.
-    async fn plan(
-        mut self,
-        digest: &str,
-        live: Option<&Build>,
-        options: &Options,
-    ) -> Result<Planned<'r>> {
-        let (place, ledger, dataset) = (self.place, self.ledger, self.dataset);
-        let same = match live {
-            Some(live) if !options.force => {
-                inputs::made_from(ledger, live, self.location, self.manifest, digest).await?
-            }
-            _ => false,
-        };
-        if let Some(live) = live.filter(|_| same) {
-            if options.resume == Resume::Only {
-                bail!(Problem::refused(format!(
-                    "nothing can be resumed: the inputs are those of `{}`, which is live",
-                    live.name
-                )));
-            }
-            let why = "the live build was made from the inputs of the night";
-            resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
-            ledger
-                .event(&dataset.name, Some(live.id), "unchanged", "")
-                .await?;
-            return Ok(Planned::Unchanged(live.name.clone()));
-        }
-        if !options.no_rotate {
-            refuse_stranger(ledger, &place.server, &place.router, &dataset.name).await?;
-        }
-        early::warn(place, ledger, dataset, self.files, options, self.env).await?;
-        tracing::info!("{}: the server has {}", dataset.name, self.capacity);
-        if let Some(verified) = self.waiting_build(digest, live, options).await? {
-            self.progress.build(&verified.build().name);
-            let why = "a build of the same inputs is verified";
-            resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
-            return Ok(Planned::Waiting(self, Box::new(verified)));
-        }
-        let left = self.sessions_left().await?;
-        self.capacity
-            .leave_others(left, place.config.load.connections);
-        let prober = match (live, place.prober(dataset, self.env)) {
-            (Some(live), Ok(prober)) => {
-                let name = place.router.name_of_live(&dataset.name, live);
-                Some((prober, name.to_owned()))
-            }
-            (_, Err(error)) if !options.no_rotate => return Err(error),
-            _ => None,
-        };
-        Ok(Planned::Build(self, prober))
-    }
-}
-
-impl Run<'_> {
-    /// A build of the same inputs that an earlier run verified and did not publish.
-    async fn waiting_build(
-        &self,
-        digest: &str,
-        live: Option<&Build>,
-        options: &Options,
-    ) -> Result<Option<VerifiedBuild>> {
-        if options.force || options.resume == Resume::Never {
-            return Ok(None);
-        }
-        let mut waiting = None;
-        let builds = self
-            .ledger
-            .builds(&self.dataset.name)
-            .await?
-            .into_iter()
-            .filter(|build| {
-                build.state == State::Verified && live.is_none_or(|live| build.id > live.id)
-            });
-        for build in builds {
-            if self.is_made_from_these(&build, digest).await? && !self.is_too_old(&build).await? {
-                waiting = Some(build);
-                break;
-            }
-        }
-        if let Some(build) = &waiting {
-            self.ask_approval(build, options).await?;
-        }
-        waiting.map(VerifiedBuild::recorded).transpose()
-    }
-
-    /// A file that the supplier has renamed is one that no source asks for.
-    async fn record_unused(&self, build: &Build) -> Result<()> {
-        let unused = &self.manifest.unused;
-        if unused.is_empty() {
-            return Ok(());
-        }
-        let shown: Vec<&str> = unused
-            .iter()
-            .take(MOST_UNUSED)
-            .map(String::as_str)
-            .collect();
-        let more = match unused.len() - shown.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let detail = format!("no source uses {}{more}", shown.join(", "));
-        let dataset = &self.dataset.name;
-        let event = self
-            .ledger
-            .event(dataset, Some(build.id), "unused_objects", &detail);
-        event.await
-    }
-
-    async fn is_made_from_these(&self, build: &Build, digest: &str) -> Result<bool> {
-        inputs::made_from(self.ledger, build, self.location, self.manifest, digest).await
-    }
-
-    /// Builds and verifies. A failure leaves nothing but its record, or what the next run can go on
-    /// with.
-    async fn build(
-        &self,
-        digest: &str,
-        live: Option<&Build>,
-        options: &Options,
-        prober: Option<&(Prober, String)>,
-        began: Instant,
-    ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
-        let beginning = async {
-            if let Some(build) = self.unfinished(digest, options).await? {
-                return Ok((self.adopt(build, digest).await?, true));
-            }
-            self.progress.stage("create");
-            let locale = &self.place.config.locale;
-            let server = &self.place.server;
-            let build = build::create(self.ledger, server, self.dataset, digest, locale).await?;
-            self.record_unused(&build).await?;
-            Ok((build, false))
-        };
-        let deadline = options.deadline.as_ref();
-        let (build, goes_on) = bounded::until(deadline, self.progress, beginning).await?;
-        self.progress.build(&build.name);
-        match self
-            .make(&build, goes_on, live, options, prober, began)
-            .await
-        {
-            Ok(made) => Ok(made),
-            Err(error) => {
-                self.keep_or_abandon(&build, &error).await;
-                Err(error)
-            }
-        }
-    }
-
-    /// Drops a database that was never meant to become a build.
-    pub async fn discard(&self, build: &Build) {
-        let swept = async {
-            build::sweep(self.ledger, &self.place.server, build).await?;
-            self.ledger.set_state(build, State::Dropped).await
-        };
-        if let Err(error) = swept.await {
-            let why = pg_error::explain_chain(&error);
-            tracing::warn!(build = %build.name, "{why}; the next start drops the scratch database");
-        }
-    }
-
-    /// Records the reason and drops the database. What does not succeed here is only logged: the
-    /// reason of the failure matters more, and the next start repeats the rest.
-    pub async fn abandon(&self, build: &Build, error: &anyhow::Error) {
-        let reason = pg_error::explain_chain(error);
-        let swept = build::fail_and_sweep(self.ledger, &self.place.server, build, &reason);
-        if let Err(error) = swept.await {
-            let why = pg_error::explain_chain(&error);
-            tracing::warn!(build = %build.name, "{why}; the next start drops the unfinished build");
-        }
-    }
-
-    async fn make(
-        &self,
-        build: &Build,
-        goes_on: bool,
-        live: Option<&Build>,
-        options: &Options,
-        prober: Option<&(Prober, String)>,
-        began: Instant,
-    ) -> Result<(VerifiedBuild, Vec<TableLoad>, Option<TakenOver>)> {
-        let making = self.fill_and_verify(build, goes_on, options);
-        let making = self.watched(build, prober, making);
-        let (passed, keeper, loads, taken_over) = self
-            .bounded(making, live, options.deadline.as_ref())
-            .await?;
-        let recording = async {
-            self.record(build, &loads, began).await?;
-            // Before the seal: a build that is found sealed must not be published without it.
-            self.ask_approval(build, options).await
-        };
-        bounded::until(options.deadline.as_ref(), self.progress, recording).await?;
-        self.progress.stage("seal");
-        let sealing = passed.seal(self.ledger, keeper);
-        let verified = bounded::until(options.deadline.as_ref(), self.progress, sealing).await?;
-        Ok((verified, loads, taken_over))
-    }
-
-    async fn fill_and_verify(
-        &self,
-        build: &Build,
-        goes_on: bool,
-        options: &Options,
-    ) -> Result<(Passed, Session, Vec<TableLoad>, Option<TakenOver>)> {
-        let server = &self.place.server;
-        let resumed = match goes_on {
-            true => self.take_over(build).await?,
-            false => {
-                let mut prepared = self.prepare(build).await?;
-                let keeper = self.open(build, "build").await?;
-                crashpoint::reached("set_aside.before");
-                self.set_aside(&mut prepared, &keeper)
-                    .await
-                    .context("set indexes and keys aside")?;
-                crashpoint::reached("set_aside.after");
-                Resumed::anew(prepared, keeper)
-            }
-        };
-        let taken_over = goes_on.then_some(resumed.taken);
-        let (keeper, mut loads) = (resumed.keeper, resumed.kept);
-        if let Some(prepared) = resumed.prepared {
-            let list_rejects = options.list_rejects;
-            loads.extend(self.fill(build, prepared, &keeper, list_rejects).await?);
-            build::grant_readers(&keeper, &self.dataset.settings.readers).await?;
-            crashpoint::reached("grant.after");
-            build::unfinished::mark_filled(&keeper, &self.place.config.locale).await?;
-        }
-
-        self.progress.stage("verify");
-        crashpoint::reached("verify.before");
-        let candidate = Candidate {
-            ledger: self.ledger,
-            server,
-            session: &keeper,
-            dataset: self.dataset,
-            files: self.files,
-            build,
-            prober: &self.place.prober(self.dataset, self.env)?,
-            env: self.env,
-        };
-        let findings = verify(&candidate, &options.overrides).await?;
-        let passed = findings.proof(build)?;
-        crashpoint::reached("verify.after");
-        Ok((passed, keeper, loads, taken_over))
-    }
-
-    /// A session of the owner in the build, whose statements have the declared limit.
-    pub(super) async fn open(&self, build: &Build, purpose: &str) -> Result<Session> {
-        let session = self.place.server.connect(&build.name, purpose).await?;
-        if let Some(limit) = self.place.config.statement_limit
-            && switch::on("files.statement_limit")
-        {
-            session.limit(limit, limit).await?;
-        }
-        Ok(session)
-    }
-
-    /// Runs files in order, each on a fresh session.
-    pub(super) async fn run_files(
-        &self,
-        build: &Build,
-        part: &str,
-        files: &[NumberedFile],
-    ) -> Result<()> {
-        for file in files {
-            let session = self.open(build, &format!("{part} {}", file.name)).await?;
-            let began = Instant::now();
-            numbered_run::run(&session, file)
-                .await
-                .with_context(|| format!("run `{part}/{}`", file.name))?;
-            tracing::debug!(
-                "ran {part}/{} in {:.2} s",
-                file.name,
-                began.elapsed().as_secs_f64()
-            );
-        }
-        Ok(())
-    }
-
-    async fn record(&self, build: &Build, loads: &[TableLoad], began: Instant) -> Result<()> {
-        let inputs = || loads.iter().flat_map(|load| &load.inputs);
-        let records = inputs().map(|input| input.records_read).sum();
-        let rows = loads.iter().map(|load| load.rows).sum();
-        let bytes = inputs().map(|input| input.bytes).sum();
-        self.ledger
-            .record_counts(build, records, rows, bytes, began.elapsed().as_secs_f64())
-            .await?;
-        self.ledger.record_loads(build, loads).await
-    }
 }

@@ -9,7 +9,6 @@ use crate::gate::{Gate, Overrides, Verdict};
 use crate::ledger::Ledger;
 use crate::ledger::projects::ProjectPlace;
 use crate::problem::Problem;
-use crate::switch;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
@@ -42,11 +41,7 @@ pub(super) async fn gate(
         "`{name}` was built by the project `{}` on {}, and this is `{}` on {}",
         before.folder, before.host, here.folder, here.host
     );
-    let mut gates = [Gate::new(
-        GATE,
-        moved || !switch::on("run.project"),
-        finding,
-    )];
+    let mut gates = [Gate::new(GATE, moved, finding)];
     overrides.apply(&mut gates);
     let [gate] = gates;
     match gate.verdict {

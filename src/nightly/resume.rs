@@ -1,4 +1,4 @@
-//! Going on with a build that an earlier run did not finish.
+//! Resuming a build that an earlier run did not finish.
 //!
 //! In: the builds that the ledger calls loading. Out: the one of the same inputs, SQL, source files and
 //! release, if there is one that had begun to load; all others are swept. What was set aside lies in
@@ -7,16 +7,14 @@
 
 use super::{Options, Prepared, Run, inputs};
 use crate::build::unfinished::{self, Unfinished};
-use crate::build::{end_sessions, fail_and_sweep};
+use crate::build::{end_sessions, fail_and_sweep, refused, sessions_in};
 use crate::crashpoint;
-use crate::deadline;
 use crate::ledger::{Build, Ledger, State};
 use crate::load::{InputCount, TableLoad, is_touched, read_receipt, take_back_receipt};
 use crate::manifest::SourceInputs;
-use crate::postgres::error::{self as pg_error, explain_chain};
+use crate::postgres::error::explain_chain;
 use crate::postgres::{Server, Session};
-use crate::problem::{Problem, Status, status_of};
-use crate::room::is_out_of_room;
+use crate::problem::Problem;
 use crate::schema::catalog::Catalog;
 use crate::schema::late::{Late, root_of};
 use crate::schema::set_aside::SetAside;
@@ -27,15 +25,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-/// Why a build of other inputs is not gone on with.
+/// Why a build of other inputs is not resumed.
 const OTHER_INPUTS: &str = "it was made from other inputs, source files or SQL";
 
-/// How long the server may take to say what can be kept of a build.
-const KEEPING: Duration = Duration::from_secs(30);
 /// How long sessions of the run before may take to end.
 const ENDING: Duration = Duration::from_secs(20);
 
-/// Whether a run goes on with what an earlier one has left.
+/// Whether a run resumes what an earlier one has left.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
     /// Where it can.
@@ -58,7 +54,7 @@ pub struct TakenOver {
     pub keys_kept: usize,
 }
 
-/// What a build remembers for whoever goes on with it.
+/// What a build remembers for the run that resumes it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
     set_aside: SetAside,
@@ -93,7 +89,7 @@ impl Resumed {
     }
 }
 
-/// Sweeps builds that no run will go on with. One that cannot be swept must not keep tonight's run
+/// Sweeps builds that no run will resume. One that cannot be swept must not keep tonight's run
 /// from its work.
 pub(super) async fn sweep_unfinished(
     ledger: &Ledger,
@@ -118,7 +114,7 @@ async fn let_go(ledger: &Ledger, server: &Server, build: &Build, reason: &str) {
 }
 
 impl Run<'_> {
-    /// The build to go on with; drops the others.
+    /// The build to resume; drops the others.
     ///
     /// # Errors
     /// Status 1 when one was asked for and there is none; then nothing is dropped.
@@ -127,6 +123,7 @@ impl Run<'_> {
         digest: &str,
         options: &Options,
     ) -> Result<Option<Build>> {
+        self.reopen_refused(digest, options).await?;
         let mut found = None;
         let mut others = Vec::new();
         for build in self.ledger.builds(&self.dataset.name).await? {
@@ -134,7 +131,7 @@ impl Run<'_> {
                 continue;
             }
             let why_not = match &found {
-                Some(_) => Some("a newer one is gone on with".to_owned()),
+                Some(_) => Some("a newer one is resumed".to_owned()),
                 // A build that cannot be looked into must not keep tonight's run from its work.
                 None => match self.why_not(&build, digest, options).await {
                     Ok(why_not) => why_not,
@@ -166,7 +163,25 @@ impl Run<'_> {
         Ok(found)
     }
 
-    /// Why a build cannot be gone on with; `None` if it can.
+    /// The newest refused build stands for the gates alone, where its rows come from the same inputs: what
+    /// refused it may be accepted now, or a check was wrong and is corrected.
+    async fn reopen_refused(&self, digest: &str, options: &Options) -> Result<()> {
+        if options.resume == Resume::Never || options.force {
+            return Ok(());
+        }
+        let builds = self.ledger.builds(&self.dataset.name).await?;
+        let newest = builds.iter().find(|build| build.state == State::Refused);
+        let (location, manifest) = (self.location, self.manifest);
+        if let Some(build) = newest
+            && inputs::same_content(&build.input_digest, digest)
+            && inputs::loaded_from(self.ledger, build, location, manifest).await?
+        {
+            refused::resume(self.ledger, build).await?;
+        }
+        Ok(())
+    }
+
+    /// Why a build cannot be resumed; `None` if it can.
     async fn why_not(
         &self,
         build: &Build,
@@ -176,7 +191,7 @@ impl Run<'_> {
         if options.resume == Resume::Never {
             return Ok(Some("--fresh was asked for".into()));
         }
-        if switch::on("resume.inputs") && !inputs::same_configuration(&build.input_digest, digest) {
+        if switch::on("resume.inputs") && !inputs::same_content(&build.input_digest, digest) {
             return Ok(Some(OTHER_INPUTS.into()));
         }
         Ok(
@@ -226,7 +241,7 @@ impl Run<'_> {
             return Ok(Some(OTHER_INPUTS.into()));
         }
         for source in &self.dataset.sources {
-            if is_touched(session, source).await? && switch::on("resume.touched") {
+            if is_touched(session, source).await? {
                 let table = source.full_table();
                 return Ok(Some(format!(
                     "rows of `{table}` were changed after its load"
@@ -268,7 +283,7 @@ impl Run<'_> {
             };
             let why = if !self.is_of_these(&load, inputs).await? {
                 "its objects are others now"
-            } else if is_touched(session, source).await? && switch::on("resume.touched") {
+            } else if is_touched(session, source).await? {
                 "rows of it were changed after its load"
             } else {
                 continue;
@@ -427,7 +442,7 @@ impl Run<'_> {
             list(&taken.loaded),
             taken.keys_kept
         );
-        tracing::info!(build = %build.name, "goes on with the build of an earlier run; {said}");
+        tracing::info!(build = %build.name, "resumes the build of an earlier run; {said}");
         self.ledger
             .event(&build.dataset, Some(build.id), "resumed", &said)
             .await
@@ -442,17 +457,7 @@ impl Run<'_> {
         let end = Instant::now() + ENDING;
         loop {
             end_sessions(self.ledger, oid).await?;
-            let others: i64 = self
-                .ledger
-                .session
-                .query_one(
-                    "select count(*) from pg_stat_activity
-                     where datid = $1 and backend_type = 'client backend'",
-                    &[&oid],
-                )
-                .await
-                .context("look for sessions of the run before")?
-                .get(0);
+            let others = sessions_in(self.ledger, oid).await?;
             if others == 0 {
                 return Ok(());
             }
@@ -467,55 +472,6 @@ impl Run<'_> {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-
-    /// After a failure: keeps the build for the next run where that can go on with it, and drops it
-    /// otherwise. Only what the next run may find better is worth it: S3, the network or the server was
-    /// gone, or the time was over. Bad data stay bad, and a full disk needs the room.
-    pub(super) async fn keep_or_abandon(&self, build: &Build, error: &anyhow::Error) {
-        let may_pass = status_of(error) == Status::Dependency && !is_out_of_room(error);
-        if may_pass || deadline::is_passed(error) {
-            // The server that failed the run may not answer this either.
-            let kept = tokio::time::timeout(KEEPING, self.keep(build, error)).await;
-            match kept.context("the server does not answer").flatten() {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(also) => {
-                    let why = explain_chain(&also);
-                    tracing::warn!(build = %build.name, "{why}; the next start finds out what can be kept");
-                    return;
-                }
-            }
-        }
-        self.abandon(build, error).await;
-    }
-
-    async fn keep(&self, build: &Build, error: &anyhow::Error) -> Result<bool> {
-        // The session of the run may still be in a statement that it has given up.
-        let ledger = &self.place.ledger("keep what is loaded").await?;
-        let build = &ledger.build(build.id).await?;
-        if build.state == State::Verified {
-            tracing::warn!(build = %build.name, "the build is verified and waits: the next run of the same inputs publishes it");
-            return Ok(true);
-        }
-        let looked = unfinished::look(ledger, &self.place.server, build).await?;
-        let Unfinished::Resumable { tables, .. } = looked else {
-            return Ok(false);
-        };
-        if let Some(oid) = build.database_oid {
-            end_sessions(ledger, oid).await?;
-        }
-        let of = self.dataset.sources.len();
-        let reason = pg_error::explain_chain(error);
-        let detail = format!("{tables} of {of} tables are loaded: {reason}");
-        ledger
-            .event(&build.dataset, Some(build.id), "kept", &detail)
-            .await?;
-        tracing::warn!(
-            build = %build.name,
-            "the build is kept with {tables} of {of} tables: the next run resumes it and keeps each table whose inputs are the same (--fresh drops it)"
-        );
-        Ok(true)
     }
 }
 

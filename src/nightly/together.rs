@@ -6,7 +6,7 @@
 //! way. The locks of all builds are taken before the first of them begins.
 
 use super::{
-    Built, Made, Options, Outcome, Report, bounded, held_back, lost, make, project, publish_subset,
+    Built, Made, Options, Outcome, Report, bounded, lost, make, project, publish_subset, report,
     wait,
 };
 use crate::config::Env;
@@ -99,6 +99,7 @@ pub async fn run(
             }
             Ok(Made::Unchanged(live)) => Some(Ok(Outcome::Unchanged { live })),
             Ok(Made::Build(mut built)) => {
+                built.report.parts = progress.parts();
                 if unit.group().is_some() {
                     built.report.stages = progress.finish();
                 }
@@ -262,8 +263,8 @@ impl Together<'_> {
 
     async fn retire(&self, ledger: &Ledger, dataset: &Dataset) -> Result<Retired> {
         let (server, config) = (&self.place.server, &self.place.config);
-        let keep = dataset.settings.keep;
-        retire(ledger, server, &dataset.name, keep, config.retire_after)
+        let retention = config.retention(dataset.settings.keep);
+        retire(ledger, server, &dataset.name, retention)
             .await
             .context("retire old builds; the new build is verified")
     }
@@ -278,7 +279,8 @@ impl Together<'_> {
         let mut report = one.built.report;
         report.retired = retired?;
         report.stages.extend_from_slice(stages);
-        report.bottleneck = held_back(&report, &self.place.config.load, one.built.connections);
+        report.bottleneck =
+            report::held_back(&report, &self.place.config.load, one.built.connections);
         report.seconds = one.began.elapsed().as_secs_f64();
         let build = one.built.verified.build();
         for pause in &report.pauses {

@@ -266,7 +266,7 @@ impl OneDataset<'_> {
         let there = found.iter().any(|one| one.stamp.nonce == build.nonce);
         let kept = matches!(
             build.state,
-            State::Verified | State::Published | State::Tombstone
+            State::Refused | State::Verified | State::Published | State::Tombstone
         );
         if there || !kept || self.ledger.database_exists(build).await? {
             return Ok(());
@@ -339,7 +339,8 @@ fn state_of(
             (_, true) => Err("it has the name of the alias and was never verified"),
             (Some(_), _) => Ok(None),
             (None, _) if one.open => Ok(Some((State::Loading, false))),
-            (None, _) => Err("it was never verified"),
+            // Closed without having passed: gates have refused it. It goes when its time is over.
+            (None, _) => Ok(Some((State::Refused, false))),
         };
     }
     if live.is_some_and(|live| live.oid == one.oid) {

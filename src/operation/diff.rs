@@ -77,7 +77,7 @@ pub async fn diff(place: &Workplace, dataset: &Dataset, wanted: &Wanted) -> Resu
     let (old, new) = choose(&ledger, dataset, wanted).await?;
     let sealed: Vec<&Build> = [&old, &new]
         .into_iter()
-        .filter(|build| build.state == State::Verified)
+        .filter(|build| matches!(build.state, State::Verified | State::Refused))
         .collect();
     if !sealed.is_empty() {
         // No run may find it open: what was open is no longer what was verified.

@@ -1,6 +1,7 @@
 //! What the commands do, without the command line: an open server and ledger, and one file for
 //! each kind of work.
 
+mod accept;
 pub mod adopt;
 pub mod check;
 pub mod check_files;
@@ -20,6 +21,7 @@ pub mod reverify;
 pub mod routes;
 pub mod run_record;
 pub mod stamped;
+pub mod status;
 pub mod stays;
 pub mod subset;
 pub mod told;
@@ -91,6 +93,12 @@ impl Workplace {
     /// The data directory of the embedded server.
     pub fn data(&self) -> Option<PathBuf> {
         self.embedded.as_ref().map(Embedded::data)
+    }
+
+    /// The psql for this server.
+    pub fn psql(&self) -> PathBuf {
+        let embedded = self.embedded.as_ref();
+        embedded.map_or_else(|| PathBuf::from("psql"), Embedded::psql)
     }
 
     /// Opens the ledger, creating it on first use.
@@ -243,7 +251,7 @@ fn standbys(replicas: &Replicas, env: Env) -> Result<Standbys> {
 pub struct CleanedUp {
     /// The build behind the alias.
     pub live: Option<String>,
-    /// A build that the next run can go on with.
+    /// A build that the next run can resume.
     pub kept: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! What an operator does to an alias by hand: rotate, roll back, hold, release.
 
 use super::Workplace;
+use super::accept::Accepting;
 use crate::build::{allow_connections, find_database_by_oid, not_ours};
 use crate::config::Env;
 use crate::config::groups::Unit;
@@ -10,7 +11,6 @@ use crate::ledger::flips::Kind;
 use crate::ledger::{Build, Ledger, State};
 use crate::problem::Problem;
 use crate::rotate::{Goal, Move};
-use crate::switch;
 use crate::verify::VerifiedBuild;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -42,16 +42,20 @@ pub async fn rotate(
         None => builds
             .iter()
             .find(|build| matches!(build.state, State::Verified))
-            .with_context(|| {
-                Problem::refused(format!(
-                    "`{}` has no verified build that waits",
-                    dataset.name
-                ))
-                .hint(format!(
-                    "`overnight builds {0}` lists them; `overnight rollback {0}` goes back",
-                    dataset.name
-                ))
-            })?,
+            .with_context(|| none_waits(&builds, dataset))?,
+    };
+    let chosen = &match chosen.state {
+        State::Refused => {
+            let accepting = Accepting {
+                place,
+                ledger: &ledger,
+                dataset,
+                overrides,
+                env,
+            };
+            accepting.verified(chosen).await?
+        }
+        _ => chosen.clone(),
     };
     // Whoever types this says yes to a build that waits for it.
     ledger.approve(chosen, overrides.reason()).await?;
@@ -61,6 +65,20 @@ pub async fn rotate(
         overrides,
     };
     moved(place, &ledger, dataset, chosen, go, env).await
+}
+
+fn none_waits(builds: &[Build], dataset: &Dataset) -> Problem {
+    let name = &dataset.name;
+    let problem = Problem::refused(format!("`{name}` has no verified build that waits"));
+    match builds.iter().find(|build| build.state == State::Refused) {
+        Some(refused) => problem.hint(format!(
+            "gates have refused `{0}`: `overnight rotate {name} {0}` says which, and how to publish it all the same",
+            refused.name
+        )),
+        None => problem.hint(format!(
+            "`overnight builds {name}` lists them; `overnight rollback {name}` goes back"
+        )),
+    }
 }
 
 /// How to go back.
@@ -80,7 +98,7 @@ const TWICE: Duration = Duration::from_secs(10 * 60);
 /// # Errors
 /// Status 1; nothing was changed.
 pub(super) async fn refuse_twice(ledger: &Ledger, dataset: &str, back: Back<'_>) -> Result<()> {
-    if back.again || back.to.is_some() || !switch::on("rollback.twice") {
+    if back.again || back.to.is_some() {
         return Ok(());
     }
     let row = ledger.dataset(dataset).await?;
@@ -195,7 +213,7 @@ async fn reopen(ledger: &Ledger, build: &Build) -> Result<Build> {
     ledger.build(build.id).await
 }
 
-fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b Build> {
+pub(super) fn named<'b>(builds: &'b [Build], name: &str, dataset: &Dataset) -> Result<&'b Build> {
     builds
         .iter()
         .find(|build| build.name == name)

@@ -22,6 +22,8 @@ pub struct Report {
     pub runs: Vec<RunRow>,
     /// The stages of the newest of them, as they began.
     pub run_stages: Vec<Value>,
+    /// The parts of these stages, as they ended.
+    pub run_parts: Vec<Value>,
     /// `None` when the build cannot be looked into: it is gone, or sealed.
     pub rejects: Option<Vec<Rejects>>,
 }
@@ -55,6 +57,7 @@ pub async fn report(place: &Workplace, name: Option<&str>) -> Result<Report> {
     Ok(Report {
         runs: ledger.runs_of_build(build.id).await?,
         run_stages: ledger.run_stages(build.id).await?,
+        run_parts: ledger.run_parts(build.id).await?,
         record: ledger.record(build).await?,
         rejects,
     })

@@ -7,6 +7,7 @@ use crate::dataset::Dataset;
 use crate::gate::Overrides;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::problem::Problem;
+use crate::progress::Progress;
 use crate::schema::files::SqlFiles;
 use crate::verify::{Candidate, Findings, checks, verify};
 use anyhow::{Context, Result, bail};
@@ -36,14 +37,17 @@ pub async fn reverify(
             None => format!("`{}` has no live build", dataset.name),
         })
     })?;
-    if !matches!(build.state, State::Verified | State::Published) {
+    if !matches!(
+        build.state,
+        State::Refused | State::Verified | State::Published
+    ) {
         bail!(Problem::refused(format!(
             "`{}` is {}, there is nothing to verify",
             build.name,
             build.state.word()
         )));
     }
-    let sealed = build.state == State::Verified;
+    let sealed = build.state != State::Published;
     if sealed {
         // No run may find it open: what was open is no longer what was verified.
         ledger.lock(&dataset.name, Lock::Build).await?;
@@ -78,6 +82,8 @@ async fn look(
         build,
         prober: &place.prober(dataset, env)?,
         env,
+        statement_limit: place.config.statement_limit,
+        progress: &Progress::default(),
     };
     let mut findings = verify(&candidate, &Overrides::default()).await?;
     findings.samples = checks::samples(&session, &files.checks, &findings.gates).await?;

@@ -1,7 +1,7 @@
 //! Where an alias leads now, and who has not followed it yet.
 
 use super::Workplace;
-use super::inspect::missing_ledger;
+use super::status::missing_ledger;
 use crate::ledger::Ledger;
 use crate::problem::Problem;
 use crate::rotate::Way;

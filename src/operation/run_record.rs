@@ -126,6 +126,10 @@ impl<'r> RunRecord<'r> {
                     self.position += 1;
                 }
                 Step::Build(name) => open.ledger.run_build(open.run, name).await?,
+                Step::Part(part) => {
+                    let at = i32::try_from(self.next).unwrap_or(i32::MAX);
+                    open.ledger.run_part(open.run, at, part).await?;
+                }
             }
             self.next += 1;
         }

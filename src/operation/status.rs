@@ -32,6 +32,15 @@ pub struct Overview {
     pub not_in_project: Vec<Abandoned>,
 }
 
+/// The newest build that gates have refused.
+#[derive(Debug, Serialize)]
+pub struct Refused {
+    pub build: String,
+    pub at: Option<String>,
+    /// Until a run or `overnight retire` drops it.
+    pub seconds_left: Option<i64>,
+}
+
 /// A ledger that is gone while builds are there.
 #[derive(Debug, Serialize)]
 pub struct Missing {
@@ -70,6 +79,7 @@ pub struct Status {
     pub held_by: Option<String>,
     /// Verified builds that wait for `rotate`.
     pub waiting: Vec<String>,
+    pub refused: Option<Refused>,
     pub kept: usize,
     /// Services that `guard` has registered, expired ones too.
     pub consumers: usize,
@@ -250,6 +260,16 @@ async fn statuses(place: &Workplace, ledger: &Ledger, names: Vec<String>) -> Res
                 })
                 .map(|build| build.name.clone())
                 .collect(),
+            refused: builds
+                .iter()
+                .find(|build| build.state == State::Refused)
+                .map(|build| Refused {
+                    build: build.name.clone(),
+                    at: build.refused_at.clone(),
+                    seconds_left: build
+                        .refused_age
+                        .map(|age| (place.config.refused_keep.as_secs_f64() - age).max(0.0) as i64),
+                }),
             kept: builds
                 .iter()
                 .filter(|build| matches!(build.state, State::Published | State::Verified))

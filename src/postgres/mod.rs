@@ -9,6 +9,7 @@
 mod conninfo;
 pub mod error;
 mod keyword;
+mod lexer;
 mod passfile;
 mod quote;
 mod refusal;
@@ -34,6 +35,7 @@ pub use target::{Host, SslMode, Target};
 pub use watchdog::NoAnswer;
 
 use crate::secret::Secret;
+use anyhow::Context;
 use refusal::Attempt;
 use session::{Facts, Line};
 use std::{
@@ -432,6 +434,21 @@ fn application_name(application: &str, purpose: &str) -> String {
     let mut name = format!("{application} {purpose}");
     name.truncate(name.floor_char_boundary(MAX_IDENTIFIER_BYTES));
     name
+}
+
+/// Ends the sessions of a database that this role may end: its own, and with pg_signal_backend
+/// those of all roles but superusers. One that it may not end would make the statement fail.
+pub async fn end_sessions(session: &Session, oid: u32) -> anyhow::Result<()> {
+    session
+        .query(
+            "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+             where a.datid = $1 and a.pid <> pg_backend_pid() and not r.rolsuper
+               and (pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))",
+            &[&oid],
+        )
+        .await
+        .context("end the sessions of a database")?;
+    Ok(())
 }
 
 #[cfg(test)]

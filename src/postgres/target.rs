@@ -246,6 +246,23 @@ impl Target {
         )
     }
 
+    /// The variables with which libpq connects to a database as the configured role, without a password.
+    pub fn variables(&self, database: &str) -> [(&'static str, String); 5] {
+        let (host, port) = self.reach();
+        [
+            ("PGHOST", host),
+            ("PGPORT", port),
+            ("PGDATABASE", database.to_owned()),
+            ("PGUSER", self.user.clone()),
+            ("PGSSLMODE", self.tls.mode.as_str().to_owned()),
+        ]
+    }
+
+    /// The password of the configured role, where the target or the environment has one.
+    pub fn own_password(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
     /// The hosts as one text for messages: `db.example:5432`.
     pub fn place(&self) -> String {
         self.hosts

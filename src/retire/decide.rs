@@ -63,6 +63,7 @@ pub fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<
             }
             State::Creating
             | State::Loading
+            | State::Refused
             | State::Tombstone
             | State::Dropped
             | State::Failed => false,
@@ -72,6 +73,24 @@ pub fn beyond_retention(builds: &[Build], row: &DatasetRow, keep: usize) -> Vec<
         }
     }
     beyond
+}
+
+/// The refused builds that may go: all but the newest, and that one too once it is as old as `keep`.
+/// `builds` is newest first.
+pub fn refused_beyond(builds: &[Build], keep: Duration) -> Vec<Build> {
+    let refused = builds
+        .iter()
+        .filter(|build| build.state == State::Refused)
+        .enumerate();
+    let old = |build: &Build| {
+        build
+            .refused_age
+            .is_none_or(|age| age >= keep.as_secs_f64())
+    };
+    refused
+        .filter(|(place, build)| *place > 0 || old(build))
+        .map(|(_, build)| build.clone())
+        .collect()
 }
 
 /// Whether a build beyond retention is closed. `database` is the one with its OID.
@@ -132,6 +151,9 @@ mod tests {
             rolled_back_at: None,
             tombstoned_at: None,
             tombstone_age: None,
+            refused_at: None,
+            refused_age: None,
+            refused_beside: None,
             failure: None,
             rows_loaded: None,
             bytes_read: None,
@@ -193,6 +215,24 @@ mod tests {
         builds.extend([8, 7].map(rolled_back));
         builds.extend(published(&[6, 5]));
         assert_eq!(ids(&beyond_retention(&builds, &row(9, 6), 3)), [7]);
+    }
+
+    #[test]
+    fn the_newest_refused_build_stays_for_its_time() {
+        let refused = |id: i64, age: f64| Build {
+            refused_age: Some(age),
+            ..build(id, State::Refused)
+        };
+        let builds = [
+            build(5, State::Verified),
+            refused(4, 50.0),
+            build(3, State::Published),
+            refused(2, 90.0),
+        ];
+        let beyond = |seconds| ids(&refused_beyond(&builds, Duration::from_secs(seconds)));
+        assert_eq!(beyond(60), [2]);
+        assert_eq!(beyond(50), [4, 2]);
+        assert_eq!(ids(&beyond_retention(&builds, &row(3, 1), 2)), [0; 0]);
     }
 
     #[test]

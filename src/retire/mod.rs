@@ -12,6 +12,7 @@ pub mod decide;
 use crate::build::{
     Database, Fate, close_after_look, drop_database, fail_and_sweep, find_database_by_oid,
 };
+use crate::config::Retention;
 use crate::crashpoint;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, find_error, quote_ident, sqlstate};
@@ -33,17 +34,26 @@ pub struct Retired {
     pub left: Vec<String>,
 }
 
-/// Closes what is beyond retention and drops what was closed long enough ago.
+/// Closes what is beyond retention and drops what was closed long enough ago, and refused builds after
+/// their time.
 pub async fn retire(
     ledger: &Ledger,
     server: &Server,
     dataset: &str,
-    keep: usize,
-    grace: Duration,
+    retention: Retention,
 ) -> Result<Retired> {
+    let Retention {
+        keep,
+        grace,
+        refused,
+    } = retention;
     let row = ledger.dataset(dataset).await?;
     let mut retired = Retired::default();
-    for build in decide::beyond_retention(&ledger.builds(dataset).await?, &row, keep) {
+    let builds = ledger.builds(dataset).await?;
+    for build in decide::refused_beyond(&builds, refused) {
+        drop_build(ledger, server, build, &mut retired).await?;
+    }
+    for build in decide::beyond_retention(&builds, &row, keep) {
         let database = database_of(ledger, &build).await?;
         match decide::close(&build, database.as_ref()) {
             Close::Yes => tombstone(ledger, &build, false, &mut retired).await?,
@@ -90,7 +100,7 @@ pub async fn retire_all(
     ledger.event(dataset, None, "retired", reason).await?;
     for build in ledger.builds(dataset).await? {
         match (build.state, database_of(ledger, &build).await?) {
-            (State::Creating | State::Loading, _) => {
+            (State::Creating | State::Loading | State::Refused, _) => {
                 let why = "the dataset was retired";
                 if fail_and_sweep(ledger, server, &build, why).await? == Fate::Dropped {
                     closed.dropped.push(build.name);
@@ -117,7 +127,12 @@ pub async fn retire_all(
         ledger.point(dataset).await?;
     }
     ledger.forget_closed_previous(dataset).await?;
-    let then = retire(ledger, server, dataset, 0, grace).await?;
+    let nothing = Retention {
+        keep: 0,
+        grace,
+        refused: Duration::ZERO,
+    };
+    let then = retire(ledger, server, dataset, nothing).await?;
     closed.closed.extend(then.closed);
     closed.dropped.extend(then.dropped);
     closed.left.extend(then.left);

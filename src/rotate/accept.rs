@@ -99,7 +99,7 @@ async fn whose(
     let build = builds.into_iter().find(|build| {
         let verified = !matches!(
             build.state,
-            State::Creating | State::Loading | State::Failed
+            State::Creating | State::Loading | State::Refused | State::Failed
         );
         build.nonce == nonce && verified
     });

@@ -7,12 +7,12 @@
 use super::probe::Prober;
 use super::router::{Router, Way};
 use super::{consumers, replicas};
+use crate::build::has_stamp;
 use crate::config::groups::Groups;
 use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger};
 use crate::postgres::{Reason, Refusal, Server, Session, explain_chain};
 use crate::problem::{Problem, hint_of};
-use crate::switch;
 use crate::verify::reader::refuse_without_reader;
 use anyhow::{Context, Result, bail};
 
@@ -219,7 +219,7 @@ impl Preconditions<'_> {
 
     /// A database with the name of the alias, where nothing is live.
     async fn name(&self, dataset: &Dataset, all: &mut Obstacles) -> Result<()> {
-        if !matches!(self.router.way, Way::Rename) || !switch::on("preconditions.name") {
+        if !matches!(self.router.way, Way::Rename) {
             return Ok(());
         }
         if let Some(ledger) = self.ledger
@@ -236,7 +236,7 @@ impl Preconditions<'_> {
         if found.is_none() {
             return Ok(());
         }
-        match self.has_stamp(name).await {
+        match has_stamp(self.server, name).await {
             true => all.add(
                 "leftovers",
                 format!("the database `{name}` carries the stamp of overnight, and the ledger does not know it"),
@@ -249,19 +249,6 @@ impl Preconditions<'_> {
             ),
         }
         Ok(())
-    }
-
-    /// Whether a database that can be entered carries our stamp.
-    pub async fn has_stamp(&self, database: &str) -> bool {
-        let asked = async {
-            let session = self.server.connect(database, "look for a stamp").await?;
-            let row = session
-                .query_one("select to_regclass('overnight.build') is not null", &[])
-                .await?;
-            session.close().await;
-            anyhow::Ok(row.get(0))
-        };
-        asked.await.unwrap_or(false)
     }
 
     /// Sessions in the live database that a rename could not end.
@@ -286,7 +273,7 @@ impl Preconditions<'_> {
             .await
             .context("list the sessions")?;
         let who: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        if !who.is_empty() && switch::on("preconditions.sessions") {
+        if !who.is_empty() {
             all.add(
                 "sessions",
                 format!(
@@ -315,7 +302,7 @@ impl Preconditions<'_> {
             .await
             .context("look for the reader")?;
         let has_login = prober.login.is_some();
-        if golden && there.is_some() && switch::on("preconditions.reader") {
+        if golden && there.is_some() {
             let may = refuse_without_reader(self.session, dataset, has_login).await;
             if let Err(error) = may {
                 let todo = hint_of(&error).unwrap_or("see the message").to_owned();
@@ -377,7 +364,7 @@ pub async fn refuse_without_createdb(session: &Session) -> Result<()> {
         .await
         .context("ask for the attributes of the role")?
         .get(0);
-    if may || !switch::on("rights.createdb") {
+    if may {
         return Ok(());
     }
     let role = session.user();

@@ -1,7 +1,7 @@
 //! Puts right what a run that died has left: the first thing every locked command does.
 //!
 //! In: the ledger, under the dataset's lock. Out: ledger and catalog agree, the alias is open,
-//! nothing half-built is left but what a run can go on with. Each step may be repeated. What only a
+//! nothing half-built is left but what a run can resume. Each step may be repeated. What only a
 //! human can have done (somebody renamed or dropped a database) is reported, not guessed at.
 
 use super::health::{Kind, database_fault};
@@ -10,10 +10,11 @@ use super::probe::Prober;
 use super::replicas;
 use super::router::{Router, Way};
 use super::{drain, pointer, record};
+use crate::build::refused;
 use crate::build::unfinished::{Unfinished, look};
 use crate::build::{
     Fate, allow_connections, close_after_look, end_sessions, fail_and_sweep, find_database,
-    find_database_by_oid, sweep,
+    find_database_by_oid, sessions_in, sweep,
 };
 use crate::ledger::flips::Flip;
 use crate::ledger::{Build, Ledger, State};
@@ -337,7 +338,7 @@ async fn repair_build(
     };
     match build.state {
         State::Creating | State::Loading => {
-            // The next run decides whether it goes on with it: only that knows its inputs.
+            // The next run decides whether it resumes it: only that knows its inputs.
             let why_not = match look(ledger, server, build).await? {
                 Unfinished::Lost(why_not) => why_not,
                 Unfinished::Resumable { .. } => {
@@ -360,6 +361,17 @@ async fn repair_build(
                 done.push(dropped(build));
             }
         }
+        State::Refused => match database {
+            // Open since a look that was killed; somebody who is still looking is let be.
+            Some(database) if database.allow_connections => {
+                if sessions_in(ledger, database.oid).await? == 0 {
+                    refused::close(ledger, build).await?;
+                    done.push(format!("`{}` was left open and was closed", build.name));
+                }
+            }
+            Some(_) => {}
+            None => lost(ledger, build, done).await?,
+        },
         State::Verified => match database {
             // Sealed is what was verified; what was open meanwhile may be anything.
             Some(database) if database.allow_connections && switch::on("reconcile.open") => {

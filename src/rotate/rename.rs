@@ -110,7 +110,7 @@ impl Rename<'_> {
         let mut last = None;
         loop {
             let in_the_way = blockers::blockers(&helper, &databases).await?;
-            let wait = if in_the_way.is_empty() || !switch::on("flip.blockers") {
+            let wait = if in_the_way.is_empty() {
                 match self.attempt(&act, &helper).await {
                     Ok(()) => return Ok(()),
                     Err(error) if !is_busy(&error) => return Err(error),
@@ -153,7 +153,7 @@ impl Rename<'_> {
             let dataset = &step.dataset.name;
             let row = helper.dataset(dataset).await?;
             let forward = step.flip.kind == crate::ledger::flips::Kind::Rotate;
-            let stops = if row.held && forward && switch::on("flip.hold_ends") {
+            let stops = if row.held && forward {
                 let by = row.held_by.as_deref().unwrap_or("an operator");
                 Some(format!("was held by {by} meanwhile"))
             } else if forward {

@@ -52,6 +52,10 @@ impl SqlFiles {
     }
 
     fn check_headers(&self) -> Result<()> {
+        // Derive files of one number run side by side.
+        for files in [&self.schema, &self.checks, &self.golden] {
+            numbered::refuse_twice(files)?;
+        }
         self.schema
             .iter()
             .chain(&self.derive)

@@ -2,7 +2,7 @@
 //!
 //! In: a folder such as `sql/planinfo/schema`. Out: its [`NumberedFile`]s in numeric order, each with
 //! text, digest and directives. A name that is not `NNN_words.sql` is an error, never skipped, and so are
-//! a number used twice, a directive that would be ignored, and whatever only psql could run.
+//! a directive that would be ignored, and whatever only psql could run.
 //!
 //! Directives are `--` comments before the first statement: `-- no-transaction` runs each statement on
 //! its own (for VACUUM, CREATE INDEX CONCURRENTLY), `-- timeout: 30min` bounds the whole file. What
@@ -38,12 +38,12 @@ pub struct NumberedFile {
     pub header: Vec<(u32, String)>,
 }
 
-/// Reads the numbered files of `folder`, sorted by number; a missing folder has none.
+/// Reads the numbered files of `folder`, sorted by number and then by name; a missing folder has none.
 ///
 /// Hidden files and `README.md` are passed over.
 ///
 /// # Errors
-/// Other names, numbers used twice, text that is not UTF-8, and all that [`NumberedFile::new`] refuses:
+/// Other names, text that is not UTF-8, and all that [`NumberedFile::new`] refuses:
 /// the message names file and line.
 pub fn read_folder(folder: &Path) -> Result<Vec<NumberedFile>> {
     let mut files: Vec<NumberedFile> = Vec::new();
@@ -67,6 +67,14 @@ pub fn read_folder(folder: &Path) -> Result<Vec<NumberedFile>> {
         files.push(NumberedFile::new(&path, text)?);
     }
     files.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+    Ok(files)
+}
+
+/// Fails where two files have one number: which of them runs first is then nobody's decision.
+///
+/// # Errors
+/// Names both.
+pub fn refuse_twice(files: &[NumberedFile]) -> Result<()> {
     for pair in files.windows(2) {
         if let [first, second] = pair {
             ensure!(
@@ -77,7 +85,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<NumberedFile>> {
             );
         }
     }
-    Ok(files)
+    Ok(())
 }
 
 impl NumberedFile {

@@ -11,6 +11,7 @@
 pub mod artifact;
 pub mod catalog;
 pub mod closure;
+pub mod drop;
 mod export;
 pub mod head;
 mod mask;

@@ -4,6 +4,7 @@
 //! rows hold is shown only to whoever asks for it by hand, and only the columns that the file names:
 //! [`samples`] is no part of asking the gates, so nothing of it reaches the ledger or a log.
 
+use super::Candidate;
 use crate::dataset::Limit;
 use crate::gate::{Gate, Verdict};
 use crate::postgres::Session;
@@ -13,42 +14,63 @@ use crate::schema::run::offending_rows;
 use crate::switch;
 use crate::units::grouped;
 use anyhow::{Context, Result};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 /// Offending rows of one query are counted up to here; more would only take longer.
 const MAX_OFFENDING_COUNTED: u64 = 1_000_000;
 
+/// Check files that are asked side by side, each on a session of its own.
+const SIDE_BY_SIDE: usize = 2;
+
 /// One gate for each check file.
-pub async fn gates(session: &Session, checks: &[NumberedFile]) -> Result<Vec<Gate>> {
-    let mut gates = Vec::new();
-    for check in checks {
-        let header = CheckHeader::of_file(check)?;
-        let allowed = allowed(session, &header)
-            .await
-            .with_context(|| format!("run the check `{}`", check.name))?;
-        let counted = MAX_OFFENDING_COUNTED.max(allowed.rows.saturating_add(1));
-        let rows: u64 = offending_rows(session, check, counted)
-            .await
-            .with_context(|| format!("run the check `{}`", check.name))?
-            .iter()
-            .map(|query| query.rows)
-            .sum();
-        let mut finding = match rows {
-            0 => "no offending row".to_owned(),
-            1 => "1 offending row".to_owned(),
-            rows => format!("{} offending rows", grouped(rows)),
+pub(super) async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
+    let asked = candidate.files.checks.iter().map(async |check| {
+        let asking = async {
+            let purpose = format!("check {}", check.name);
+            let server = candidate.server;
+            let session = server
+                .connect(candidate.session.database(), &purpose)
+                .await?;
+            if let Some(limit) = candidate.statement_limit {
+                session.limit(limit, limit).await?;
+            }
+            let gate = ask(&session, check).await;
+            session.close().await;
+            gate
         };
-        if rows > 0 {
-            finding += &allowed.words;
-        }
-        let passed = rows <= allowed.rows || !switch::on("check.max");
-        let gate = Gate::new(gate_name(check), passed, finding);
-        gates.push(match header.level {
-            Level::Error => gate,
-            Level::Warn => gate.only_warns(),
-        });
+        let gate = candidate.progress.part(gate_name(check), asking).await;
+        gate.with_context(|| format!("run the check `{}`", check.name))
+    });
+    stream::iter(asked)
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await
+}
+
+async fn ask(session: &Session, check: &NumberedFile) -> Result<Gate> {
+    let header = CheckHeader::of_file(check)?;
+    let allowed = allowed(session, &header).await?;
+    let counted = MAX_OFFENDING_COUNTED.max(allowed.rows.saturating_add(1));
+    let rows: u64 = offending_rows(session, check, counted)
+        .await?
+        .iter()
+        .map(|query| query.rows)
+        .sum();
+    let mut finding = match rows {
+        0 => "no offending row".to_owned(),
+        1 => "1 offending row".to_owned(),
+        rows => format!("{} offending rows", grouped(rows)),
+    };
+    if rows > 0 {
+        finding += &allowed.words;
     }
-    Ok(gates)
+    let passed = rows <= allowed.rows || !switch::on("check.max");
+    let gate = Gate::new(gate_name(check), passed, finding);
+    Ok(match header.level {
+        Level::Error => gate,
+        Level::Warn => gate.only_warns(),
+    })
 }
 
 /// What `--accept` calls the gate of a check file.

@@ -41,13 +41,7 @@ pub(super) async fn gate(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<O
         "rows": rows(candidate).await?,
         "connection": { "host": host, "port": port, "database": database, "user": user },
     });
-    let variables = [
-        ("PGHOST", host),
-        ("PGPORT", port),
-        ("PGDATABASE", database.to_owned()),
-        ("PGUSER", user.to_owned()),
-        ("PGSSLMODE", target.ssl_mode().as_str().to_owned()),
-    ];
+    let variables = target.variables(database);
     let answer = call.send(&format!("{document}\n"), &variables, None).await;
     let passed = answer.ok || !switch::on("external.answer");
     Ok(Some(Gate::new("external", passed, answer.text)))

@@ -12,7 +12,6 @@ use crate::postgres::{
     Reason, Refusal, Session, explain_chain, find_error, is_connection_lost, sqlstate,
 };
 use crate::problem::{Problem, Status, hint_of, status_of};
-use crate::switch;
 use anyhow::{Error, Result, anyhow};
 use std::borrow::Borrow;
 use std::time::Duration;
@@ -104,7 +103,7 @@ impl<'c> Live<'c> {
                 return Err(Error::new(Moved));
             }
             let why = explain_chain(&error);
-            if !again || !switch::on("live.follow") {
+            if !again {
                 return Err(unanswered(build, &error));
             }
             tracing::info!("`{}` is asked again: {why}", build.name);

@@ -28,12 +28,14 @@ use crate::dataset::Dataset;
 use crate::ledger::{Build, Ledger, Lock, State};
 use crate::postgres::{Server, Session};
 use crate::problem::Problem;
+use crate::progress::Progress;
 use crate::rotate::probe::Prober;
 use crate::schema::files::SqlFiles;
 use crate::switch;
 use anyhow::{Context, Result, bail};
 use live::{Live, Moved};
 use serde::Serialize;
+use std::time::Duration;
 
 /// What verification found.
 #[derive(Debug, Serialize)]
@@ -160,6 +162,10 @@ pub struct Candidate<'c> {
     pub prober: &'c Prober,
     /// Where secrets of dataset.toml are looked up.
     pub env: Env<'c>,
+    /// Longest statement of a session that a gate opens.
+    pub statement_limit: Option<Duration>,
+    /// Hears how long each gate took.
+    pub progress: &'c Progress,
 }
 
 /// How often a candidate is compared when the live build changes meanwhile.
@@ -214,6 +220,7 @@ async fn ask(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Vec<Gate>> {
         session,
         dataset,
         build,
+        progress,
         ..
     } = *candidate;
     let mut gates = vec![
@@ -221,13 +228,17 @@ async fn ask(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Vec<Gate>> {
         counts::version(session, dataset).await?,
     ];
     gates.extend(counts::inputs(session, dataset).await?);
-    gates.extend(counts::tables(session, dataset).await?);
-    gates.extend(change::gates(candidate, live).await?);
+    let rows = counts::tables(session, dataset);
+    gates.extend(progress.part("rows", rows).await?);
+    let change = change::gates(candidate, live);
+    gates.extend(progress.part("change", change).await?);
     gates.extend(catalog::gates(session).await?);
-    gates.push(compat::gate(candidate, live).await?);
+    let compatibility = compat::gate(candidate, live);
+    gates.push(progress.part(compat::GATE, compatibility).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
-    gates.extend(checks::gates(session, &candidate.files.checks).await?);
+    gates.extend(checks::gates(candidate).await?);
     gates.extend(golden::gates(candidate, live).await?);
-    gates.extend(external::gate(candidate, live).await?);
+    let external = external::gate(candidate, live);
+    gates.extend(progress.part("external", external).await?);
     Ok(gates)
 }

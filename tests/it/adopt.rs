@@ -98,31 +98,33 @@ fn a_ledger_that_is_gone_is_rebuilt_from_the_stamps() {
     project.overnight(&["audit", "--verify"]).code(0);
 }
 
+fn back_the_ledger_up(project: &Project) {
+    let control = &project.control;
+    let copy = format!("create database {control}_backup template {control} owner {LOADER}");
+    project.cluster().sql("postgres", &copy).unwrap();
+}
+
+fn restore_the_ledger(project: &Project) {
+    let control = &project.control;
+    for sql in [
+        format!("alter database {control}_backup rename to {control}"),
+        format!("revoke all on database {control} from public"),
+    ] {
+        project.cluster().sql("postgres", &sql).unwrap();
+    }
+}
+
 #[test]
 fn a_ledger_from_an_older_backup_is_brought_up_to_what_the_server_has() {
     let project = Project::new("adopt_backup");
     night(&project, 1);
     night(&project, 2);
-    let cluster = project.cluster();
-    cluster
-        .sql(
-            "postgres",
-            &format!(
-                "create database {0}_backup template {0} owner {LOADER}",
-                project.control
-            ),
-        )
-        .unwrap();
+    back_the_ledger_up(&project);
     let third = night(&project, 3);
     let fourth = night(&project, 4);
     let before = builds(&project);
     lose_the_ledger(&project);
-    for sql in [
-        format!("alter database {0}_backup rename to {0}", project.control),
-        format!("revoke all on database {} from public", project.control),
-    ] {
-        cluster.sql("postgres", &sql).unwrap();
-    }
+    restore_the_ledger(&project);
 
     let status = project.overnight(&["status", &project.name]).code(1).stdout;
     assert!(
@@ -154,24 +156,10 @@ fn a_pooler_is_not_led_back_by_a_ledger_that_is_older_than_the_server() {
     let mut project = Project::new("adopt_pooler_backup");
     project.behind_poolers(&["transaction"], "");
     night(&project, 1);
-    let cluster = project.cluster();
-    cluster
-        .sql(
-            "postgres",
-            &format!(
-                "create database {0}_backup template {0} owner {LOADER}",
-                project.control
-            ),
-        )
-        .unwrap();
+    back_the_ledger_up(&project);
     let second = night(&project, 2);
     lose_the_ledger(&project);
-    for sql in [
-        format!("alter database {0}_backup rename to {0}", project.control),
-        format!("revoke all on database {} from public", project.control),
-    ] {
-        cluster.sql("postgres", &sql).unwrap();
-    }
+    restore_the_ledger(&project);
     let status = project.overnight(&["status", &project.name]).code(1).stdout;
     assert!(
         status.contains(&format!("leads to `{second}`"))

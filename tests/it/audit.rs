@@ -176,7 +176,8 @@ fn a_ledger_from_before_the_chain_is_chained_as_it_stands() {
         .cluster()
         .sql(
             &project.control,
-            &undone(include_str!("../../src/ledger/schema_12.sql")),
+            &(undone(include_str!("../../src/ledger/schema_13.sql"))
+                + &undone(include_str!("../../src/ledger/schema_12.sql"))),
         )
         .unwrap();
     // What an older release has left: the same rows, and none of what the step makes.

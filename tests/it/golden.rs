@@ -162,7 +162,8 @@ fn a_column_that_changes_and_a_query_that_fails_are_told_and_new_queries_are_not
     );
     // What cannot work is found on the empty tables.
     golden(&project, "select\n  nothing from item;\n");
-    project.refuses(
+    project.refuses_to(
+        &["run", &project.name, "--fresh"],
         2,
         &[
             "rehearse on the empty tables",

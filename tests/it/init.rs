@@ -47,6 +47,7 @@ fn the_project_that_init_makes_runs_as_it_stands_and_nothing_is_written_over() {
     fs::write(project.join("in/store/items.csv"), bad).unwrap();
     let stopped = overnight(&project, &["run", "store"]).code(1);
     stopped.says(&["010_price"]);
+    overnight(&project, &["--refused-keep", "0s", "retire", "store"]).code(0);
 
     let before = fs::read(project.join("overnight.toml")).unwrap();
     let again = overnight(folder.path(), &["init", "store"]).code(2);

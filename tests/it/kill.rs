@@ -171,7 +171,7 @@ impl Nights {
     fn kill_and_repair(&mut self, point: &str) -> Result<(), String> {
         self.another();
         if point.starts_with("resume.") {
-            // There must be something to go on with.
+            // There must be something to resume.
             self.kill("put_back.before")?;
             if !sessions_end(&self.project) {
                 return Err("sessions stay after the first kill".into());

@@ -60,6 +60,7 @@ mod pooler;
 mod postgres;
 mod preconditions;
 mod reference;
+mod refused;
 mod rejects;
 mod replicas;
 mod resume;

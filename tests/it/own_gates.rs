@@ -56,7 +56,7 @@ fn each_gate_says_what_is_wrong_and_that_nothing_was_touched() {
       check 010_cheap.sql: 9 offending rows, at most 4 allowed (5% of the 90 in item)
       golden 010_list.sql: as own_gates_reader: no row, 10 on live
       external: exit status 4 after N s, it said `3 plans lack a county`
-    hint: the alias was not touched; services stay on the build they have
+    hint: the alias was not touched; services stay on the build they have; the build is kept, closed: `overnight inspect own_gates BUILD` opens it, `overnight rotate own_gates BUILD --accept GATE --reason TEXT` publishes it as it is
     ");
 
     let approval = toml + "approval = { expires = \"1s\" }\n";

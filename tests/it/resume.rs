@@ -1,4 +1,4 @@
-//! A run that died while it loaded is gone on with, table by table, and gives the build that a fresh
+//! A run that died while it loaded is resumed, table by table, and gives the build that a fresh
 //! run gives; whatever differs starts anew.
 
 use crate::s3::{Fault, S3Server};
@@ -136,7 +136,7 @@ fn words(value: &serde_json::Value) -> Vec<String> {
         .collect()
 }
 
-/// Kills a run, goes on with its build and compares; says how many tables were kept. `None` when the
+/// Kills a run, resumes its build and compares; says how many tables were kept. `None` when the
 /// run ended before the point.
 fn kill_and_resume(project: &Project, point: &str, fresh: &Contents) -> Option<usize> {
     let build = kill(project, point)?;
@@ -160,7 +160,7 @@ fn kill_and_resume(project: &Project, point: &str, fresh: &Contents) -> Option<u
 }
 
 #[test]
-fn a_run_killed_anywhere_in_the_load_is_gone_on_with_and_gives_the_build_of_a_fresh_run() {
+fn a_run_killed_anywhere_in_the_load_is_resumed_and_gives_the_build_of_a_fresh_run() {
     let mut plan: Vec<String> = Vec::new();
     for point in [
         "load.before_copy",
@@ -230,7 +230,7 @@ fn a_run_that_goes_on_can_be_killed_as_well_and_after_three_the_build_is_made_an
     }
     run(&project, &["--resume"])
         .code(1)
-        .says(&["3 runs have gone on with it already"]);
+        .says(&["3 runs have resumed it already"]);
     let ended = run(&project, &[]).code(0).json();
     assert_ne!(ended["datasets"][0]["build"], build.as_str());
     assert_eq!(ended["datasets"][0]["taken_over"], serde_json::Value::Null);
@@ -239,7 +239,7 @@ fn a_run_that_goes_on_can_be_killed_as_well_and_after_three_the_build_is_made_an
 }
 
 #[test]
-fn nothing_is_gone_on_with_when_inputs_sql_sources_release_or_locale_are_others() {
+fn nothing_is_resumed_when_inputs_sql_sources_release_or_locale_are_others() {
     let mut project = project("resume_other");
     project.run().code(0);
     let mut plans = 40;
@@ -250,7 +250,7 @@ fn nothing_is_gone_on_with_when_inputs_sql_sources_release_or_locale_are_others(
                 plans = 50;
                 inputs(&project, plans);
             }
-            "sql" => project.sql("checks/010_none.sql", "-- None.\nselect 1 where false\n"),
+            "sql" => project.sql("derive/190_none.sql", "-- None.\nselect 1 where false\n"),
             "source" => project.source(
                 "plan",
                 "table = \"plan\"\nfiles = \"plans*\"\nheader_case = \"any\"\n"
@@ -461,9 +461,9 @@ fn a_build_is_kept_when_the_bucket_is_lost_and_dropped_when_the_data_are_bad() {
     server.faults(key, 2..10, Fault::Flip(usize::MAX));
     let shown = project.run().code(0);
     assert!(
-        shown.stdout.contains(
-            "went on with the build of an earlier run: 2 tables kept, 1 table loaded anew"
-        ),
+        shown
+            .stdout
+            .contains("resumed the build of an earlier run: 2 tables kept, 1 table loaded anew"),
         "{}",
         shown.stdout
     );

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: a run stops in order, leaves nothing but what the next run goes on with, and says
+//! SIGTERM and SIGINT: a run stops in order, leaves nothing but what the next run resumes, and says
 //! so in its exit status.
 
 use crate::support::invariants::{sessions, sessions_end, wait_for_session};
@@ -64,12 +64,12 @@ fn a_signal_in_the_middle_stops_within_seconds_and_leaves_nothing_but_loaded_tab
             "{signal} while `{stage}`: stopped in {:.2} s",
             took.as_secs_f64()
         );
-        // Once the table is loaded, the next run can go on with it; here it does not get further.
+        // Once the table is loaded, the next run can resume it; here it does not get further.
         let kept = kind == "heavy";
         ended.code(code).says(&[
             "stopping `signals_stop`",
             match kept {
-                true => "is kept, and the next run of the same inputs goes on with it",
+                true => "is kept, and the next run of the same inputs resumes it",
                 false => "what was begun is swept",
             },
             &format!("`{old}` is live"),

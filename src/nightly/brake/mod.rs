@@ -15,8 +15,8 @@ mod look;
 pub use live::LiveLatency;
 
 use super::Run;
-use crate::build::end_sessions;
-use crate::ledger::Build;
+use crate::build::{end_sessions, refused};
+use crate::ledger::{Build, State};
 use crate::load::throttle::{Cause, Pause, Throttle};
 use crate::postgres::explain_chain;
 use crate::problem::Problem;
@@ -77,7 +77,10 @@ impl Run<'_> {
         }
         let folders = self.folders().await;
         // Before the first byte: what is short already must not be found out by taking more.
-        let (disk, server) = tokio::join!(self.look_at_disk(&folders), self.look_once(build));
+        let (disk, server) = tokio::join!(
+            self.look_at_disk_and_make_room(&folders),
+            self.look_once(build)
+        );
         if let Some(problem) = disk.err().or(server) {
             return Err(given_up(problem));
         }
@@ -141,11 +144,41 @@ impl Run<'_> {
             return std::future::pending().await;
         }
         loop {
-            match self.look_at_disk(folders).await {
+            match self.look_at_disk_and_make_room(folders).await {
                 Ok(soon) => tokio::time::sleep(soon.max(SHORTEST)).await,
                 Err(problem) => return self.stop(build, problem).await,
             }
         }
+    }
+
+    /// Drops the builds that gates have refused where a disk is short, and looks again.
+    async fn look_at_disk_and_make_room(&self, folders: &[PathBuf]) -> Result<Duration, Problem> {
+        let looked = self.look_at_disk(folders).await;
+        let is_short = looked.is_err() || self.brake.throttle.is_held_by(Cause::Disk);
+        if is_short && self.drop_refused().await {
+            return self.look_at_disk(folders).await;
+        }
+        looked
+    }
+
+    /// Whether there was a refused build, and its room is free now.
+    async fn drop_refused(&self) -> bool {
+        let server = &self.place.server;
+        let dropped = async {
+            let mut any = false;
+            let builds = self.ledger.builds(&self.dataset.name).await?;
+            for build in builds.iter().filter(|build| build.state == State::Refused) {
+                // A transaction may be open in the session of the run.
+                let helper = self.ledger.beside(server, "brake").await?;
+                any |= refused::let_go(&helper, server, build, "a disk is short of room").await;
+                helper.close().await;
+            }
+            anyhow::Ok(any)
+        };
+        dropped.await.unwrap_or_else(|error| {
+            tracing::warn!("{}", explain_chain(&error));
+            false
+        })
     }
 
     /// Holds the load or lets it go on; returns when to look again. The first failure to look is

@@ -6,6 +6,7 @@ use crate::config::{Config, Env};
 use crate::dataset::{check_name, hex};
 use crate::postgres::check_ident;
 use crate::problem::Problem;
+use crate::subset::drop;
 use crate::subset::place::{self, Role};
 use anyhow::{Context, Result, bail};
 use rand::Rng;
@@ -98,7 +99,7 @@ pub async fn drop_clone(config: &Config, dataset: &str, name: &str, env: Env<'_>
             ))
         );
     };
-    place::drop_ours(&server, &session, &found).await?;
+    drop::drop_ours(&server, &session, &found).await?;
     session.close().await;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::operation::options;
 use crate::postgres::{Server, Session, Target, check_ident};
 use crate::problem::Problem;
 use crate::schema::worker::Limits;
+use crate::subset::drop;
 use crate::subset::head::Head;
 use crate::subset::place::{self, Role};
 use crate::subset::recipient::Recipient;
@@ -77,7 +78,7 @@ impl Recipients {
         };
         place::lock(&session, &alias).await?;
         refuse::stranger(&session, name, &alias).await?;
-        place::sweep(&server, &session, name, &alias).await?;
+        drop::sweep(&server, &session, name, &alias).await?;
         let capacity = Capacity::find(config, server.target(), &session).await?;
         let slots = capacity.slots(config.index_sessions);
         Ok(Recipients {
@@ -129,7 +130,7 @@ impl Recipients {
         };
         if let Err(error) = filled.await {
             // The reason of the failure matters more; the next command sweeps again.
-            let swept = place::sweep(&self.server, &self.session, &self.dataset, &self.alias);
+            let swept = drop::sweep(&self.server, &self.session, &self.dataset, &self.alias);
             if let Err(also) = swept.await {
                 tracing::warn!("{}", crate::postgres::explain_chain(&also));
             }
@@ -147,7 +148,7 @@ impl Recipients {
     pub async fn clear(self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for found in place::list(&self.session, Some(&self.dataset)).await? {
-            place::drop_ours(&self.server, &self.session, &found).await?;
+            drop::drop_ours(&self.server, &self.session, &found).await?;
             if matches!(found.role, Role::Alias | Role::Template | Role::Clone) {
                 names.push(found.name);
             }

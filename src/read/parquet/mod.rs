@@ -18,7 +18,6 @@ use super::faults::Faults;
 use super::rows::{BLOCKS_AHEAD, BlockReader, Rows, Sent, send};
 use super::spool::Spooled;
 use super::text::{ParquetOptions, refused};
-use crate::switch;
 use bytes::Bytes;
 use columns::{Column, Shape};
 use parquet::errors::ParquetError;
@@ -117,13 +116,13 @@ fn check_counts(metadata: &ParquetMetaData) -> io::Result<()> {
         let fits = |column: &ColumnChunkMetaData| {
             column.column_descr().max_rep_level() > 0 || column.num_values() == group.num_rows()
         };
-        if !group.columns().iter().all(fits) && switch::on("read.parquet_counts") {
+        if !group.columns().iter().all(fits) {
             return Err(damaged(format!(
                 "the columns of row group {number} do not have its number of rows"
             )));
         }
     }
-    if rows != metadata.file_metadata().num_rows() && switch::on("read.parquet_counts") {
+    if rows != metadata.file_metadata().num_rows() {
         return Err(damaged(
             "the row groups do not have the file's number of rows",
         ));

@@ -56,19 +56,18 @@ pub(super) async fn gates(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<
     let new = here.look().await?;
     let asked = async {
         for file in &candidate.files.golden {
-            gates.push(match &live.build {
-                None => ask(file, &new, None).await?,
-                Some(build) => {
-                    let open = async |database: &Database| {
-                        let there = place(candidate, &database.name, None);
-                        there.look().await
-                    };
-                    let asked = live.ask(build, open, async |old: &Reader| {
-                        ask(file, &new, Some(old)).await
-                    });
-                    asked.await?
-                }
-            });
+            let asking = async {
+                let Some(build) = &live.build else {
+                    return ask(file, &new, None).await;
+                };
+                let open = async |database: &Database| {
+                    let there = place(candidate, &database.name, None);
+                    there.look().await
+                };
+                let ask = async |old: &Reader| ask(file, &new, Some(old)).await;
+                live.ask(build, open, ask).await
+            };
+            gates.push(candidate.progress.part(gate_name(file), asking).await?);
         }
         anyhow::Ok(gates)
     };

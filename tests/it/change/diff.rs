@@ -205,7 +205,7 @@ fn a_report_tells_everything_of_one_build() {
     let failed = newest(&project);
     let told = project.overnight(&["report"]).code(0).stdout;
     assert!(
-        told.starts_with(&format!("{failed}: failed of change_report")),
+        told.starts_with(&format!("{failed}: refused of change_report")),
         "{told}"
     );
     assert!(
@@ -220,7 +220,7 @@ fn a_report_tells_everything_of_one_build() {
         .json();
     assert_eq!(
         (&json["format"], &json["build"]["state"], &json["rejects"]),
-        (&1.into(), &"failed".into(), &serde_json::Value::Null)
+        (&1.into(), &"refused".into(), &serde_json::Value::Null)
     );
     assert!(json["profiles"].as_array().unwrap().len() == 3, "{json}");
     let json = project

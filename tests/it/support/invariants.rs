@@ -113,13 +113,19 @@ pub fn violations(project: &Project) -> Vec<String> {
                 }
                 found.extend(stamp(cluster, name, open, build));
             }
-            // What the next run can go on with: open to its owner alone, with its receipts.
+            // Closed, and not verified.
+            ("refused", [row]) => {
+                if row[0].as_ref() != Some(&build.name) || row[1].as_deref() != Some("false") {
+                    found.push(format!("{} is refused: {row:?}", build.name));
+                }
+            }
+            // What the next run can resume: open to its owner alone, with its receipts.
             ("loading", [_]) => {
                 let receipts = "select count(*) > 0 and (to_regclass('overnight.set_aside') is not null or exists (select from overnight.filled))
                                 from overnight.loaded";
                 if cluster.one(&build.name, receipts) != "t" {
                     found.push(format!(
-                        "{} is loading and nobody can go on with it",
+                        "{} is loading and nobody can resume it",
                         build.name
                     ));
                 }

@@ -296,13 +296,27 @@ impl Project {
         ended
     }
 
-    /// Names and identities of the alias and the builds.
+    /// Names and identities of the alias and the builds, without those that gates have refused.
     fn alias_and_builds(&self) -> Vec<Vec<Option<String>>> {
         let sql = format!(
             "select datname, oid from pg_database where datname ~ '^{}(_[0-9]{{8}}t[0-9]{{6}}z.*)?$' order by 1",
             self.name
         );
-        self.cluster().sql("postgres", &sql).unwrap()
+        let mut rows = self.cluster().sql("postgres", &sql).unwrap();
+        let refused = self.refused();
+        rows.retain(|row| !refused.iter().any(|name| row[0].as_ref() == Some(name)));
+        rows
+    }
+
+    /// The builds that gates have refused and that are kept, newest first.
+    pub fn refused(&self) -> Vec<String> {
+        let there = format!("select from pg_database where datname = '{}'", self.control);
+        if self.cluster().sql("postgres", &there).unwrap().is_empty() {
+            return Vec::new();
+        }
+        let refused = "select name from ledger.build where state = 'refused' order by id desc";
+        let rows = self.cluster().sql(&self.control, refused).unwrap();
+        rows.into_iter().filter_map(|row| row[0].clone()).collect()
     }
 
     /// What a service sees: a query through the alias as the reader role.
