@@ -15,6 +15,7 @@ import tempfile
 
 import large
 import link
+import night
 import peers
 import report
 import share
@@ -53,7 +54,9 @@ def arguments():
     parser.add_argument("--order-by", action="store_true", help="with --large: sort the rows by the key while they are loaded")
     parser.add_argument("--link", type=_rates, metavar="MBIT[,MBIT]", help="only overnight, over links of so many Mbit/s, with binary and with text COPY")
     parser.add_argument("--share", action="store_true", help="only overnight, on few rows: fails if a night beside its load takes too much processor time")
-    parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large, --link and --share; default minimal")
+    parser.add_argument("--night", action="store_true", help="only overnight: the second night of the example dataset druginfo, stage by stage")
+    parser.add_argument("--night-options", type=_options, default=[], metavar="NAME=N[,NAME=N]", help="with --night: of examples/generate; default plans=600,drugs=2500,pharmacy-rows=3000000")
+    parser.add_argument("--server", choices=tuple(SETTINGS), default="minimal", help="with --large, --link, --share and --night; default minimal")
     parser.add_argument("--keep", action="store_true", help="with --large: keep the generated files for the next time")
     given = parser.parse_args()
     given.out = os.path.abspath(given.out)
@@ -80,6 +83,10 @@ def _rates(text):
     if min(rates) < 1:
         raise ValueError(text)
     return rates
+
+
+def _options(text):
+    return [(name, int(value)) for name, _, value in (option.partition("=") for option in text.split(","))]
 
 
 def say(text):
@@ -219,10 +226,12 @@ def main():
     bucket = Bucket(given.programs, objects)
     servers = []
     try:
-        if given.large or given.link or given.share:
+        if given.large or given.link or given.share or given.night:
             server = Server(given.server, folder, sockets)
             servers.append(server)
             server.start()
+            if given.night:
+                return night.run(given, server, bucket, say)
             if given.share:
                 return 0 if share.run(given, server, bucket, say) else 1
             if given.link:

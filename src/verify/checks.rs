@@ -25,7 +25,8 @@ const SIDE_BY_SIDE: usize = 2;
 
 /// One gate for each check file.
 pub(super) async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
-    let asked = candidate.files.checks.iter().map(async |check| {
+    let checks = candidate.files.checks.iter().enumerate();
+    let asked = checks.map(async |(place, check)| {
         let asking = async {
             let purpose = format!("check {}", check.name);
             let server = candidate.server;
@@ -40,12 +41,13 @@ pub(super) async fn gates(candidate: &Candidate<'_>) -> Result<Vec<Gate>> {
             gate
         };
         let gate = candidate.progress.part(gate_name(check), asking).await;
-        gate.with_context(|| format!("run the check `{}`", check.name))
+        let gate = gate.with_context(|| format!("run the check `{}`", check.name))?;
+        anyhow::Ok((place, gate))
     });
-    stream::iter(asked)
-        .buffered(SIDE_BY_SIDE)
-        .try_collect()
-        .await
+    let gates = stream::iter(asked).buffer_unordered(SIDE_BY_SIDE);
+    let mut gates: Vec<(usize, Gate)> = gates.try_collect().await?;
+    gates.sort_by_key(|(place, _)| *place);
+    Ok(gates.into_iter().map(|(_, gate)| gate).collect())
 }
 
 async fn ask(session: &Session, check: &NumberedFile) -> Result<Gate> {

@@ -230,13 +230,15 @@ async fn ask(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Vec<Gate>> {
     gates.extend(counts::inputs(session, dataset).await?);
     let rows = counts::tables(session, dataset);
     gates.extend(progress.part("rows", rows).await?);
-    let change = change::gates(candidate, live);
-    gates.extend(progress.part("change", change).await?);
+    // Both read whole tables, each with sessions of its own.
+    let change = progress.part("change", change::gates(candidate, live));
+    let (change, checks) = futures_util::try_join!(change, checks::gates(candidate))?;
+    gates.extend(change);
     gates.extend(catalog::gates(session).await?);
     let compatibility = compat::gate(candidate, live);
     gates.push(progress.part(compat::GATE, compatibility).await?);
     gates.push(readers::can_read(session, &dataset.settings.readers).await?);
-    gates.extend(checks::gates(candidate).await?);
+    gates.extend(checks);
     gates.extend(golden::gates(candidate, live).await?);
     let external = external::gate(candidate, live);
     gates.extend(progress.part("external", external).await?);
