@@ -45,6 +45,31 @@ pub struct KeyChange {
 }
 
 impl Ledger {
+    /// Writes down what services can see of a build that was measured.
+    pub async fn record_shape(&self, build: &Build, shape: &str) -> Result<()> {
+        self.session
+            .execute(
+                "update ledger.measured set shape = $2 where build = $1",
+                &[&build.id, &shape],
+            )
+            .await
+            .context("record what services can see of the build")?;
+        Ok(())
+    }
+
+    /// What services could see of a build when it was finished; `None` for one of an earlier release.
+    pub async fn shape(&self, build: &Build) -> Result<Option<String>> {
+        let row = self
+            .session
+            .query_opt(
+                "select shape from ledger.measured where build = $1",
+                &[&build.id],
+            )
+            .await
+            .context("read what services could see of the build")?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
     /// Writes down that a build was measured, in place of an earlier time.
     pub async fn record_measured(&self, build: &Build, major: i32, catalog: &str) -> Result<()> {
         self.session

@@ -18,3 +18,6 @@ create table ledger.run_part (
     seconds double precision not null,
     primary key (run, position)
 );
+
+-- What services can see of the build, as it was finished: JSON.
+alter table ledger.measured add column shape text;

@@ -1,6 +1,7 @@
 //! The gate `compatibility`: whether services can go on with the candidate as with the live build.
 //!
-//! In: a finished build and the live one, both read from their own catalogs. Out: one [`Gate`] that
+//! In: a finished build, read from its catalog, and the live one as it was finished, kept in the ledger: what
+//! somebody has changed in the live database by hand is told and stops nothing. Out: one [`Gate`] that
 //! lists every breaking change, or passes. A raised `schema_version` says that the change is meant:
 //! it passes, and which services can follow is the question of the consumers. On a first night
 //! there is nothing to compare with.
@@ -19,7 +20,7 @@ use super::Candidate;
 use super::live::Live;
 use crate::build::Database;
 use crate::gate::{Gate, Verdict};
-use crate::ledger::Build;
+use crate::ledger::{Build, State};
 use crate::postgres::Session;
 use crate::switch;
 use anyhow::{Context, Result};
@@ -37,11 +38,19 @@ the services; to go on this once: --accept compatibility --reason TEXT";
 /// # Errors
 /// When one of the two cannot be read: no answer is never a pass.
 pub(super) async fn gate(candidate: &Candidate<'_>, live: &Live<'_>) -> Result<Gate> {
+    let roles = roles(candidate);
+    let after = Shape::text(candidate.session, &roles).await?;
+    if candidate.build.state == State::Loading {
+        candidate
+            .ledger
+            .record_shape(candidate.build, &after)
+            .await?;
+    }
     let Some(build) = &live.build else {
         let finding = "no other build is live, nothing to compare with";
         return Ok(Gate::new(GATE, true, finding));
     };
-    let compared = compare_with(candidate, live, build).await;
+    let compared = compare_with(candidate, live, build, &Shape::parse(&after)?).await;
     let changes =
         compared.with_context(|| format!("compare with the live build `{}`", build.name))?;
     let gate = judge(build, candidate.build, &changes);
@@ -56,10 +65,10 @@ async fn compare_with(
     candidate: &Candidate<'_>,
     live: &Live<'_>,
     build: &Build,
+    after: &Shape,
 ) -> Result<Changes> {
     let readers = &candidate.dataset.settings.readers;
-    let mut roles = readers.clone();
-    roles.push(rights::EVERYBODY.to_owned());
+    let roles = roles(candidate);
     let open = async |database: &Database| {
         let server = candidate.server;
         server.connect(&database.name, "compare").await
@@ -70,9 +79,23 @@ async fn compare_with(
             connected(session).await?,
         ))
     });
-    let (before, connected) = read.await?;
-    let after = Shape::read(candidate.session, &roles).await?;
-    let mut changes = compare::compare(&before, &after);
+    let (now, connected) = read.await?;
+    let mut changes = match candidate.ledger.shape(build).await? {
+        Some(kept) => {
+            let before = Shape::parse(&kept)?.for_roles(&roles);
+            let mut changes = compare::compare(&before, after);
+            for line in compare::compare(&before, &now).breaking {
+                changes.notes(format!("changed by hand in the live build: {line}"));
+            }
+            // Services may have come to rely on it.
+            for line in compare::compare(&now, &before).breaking {
+                changes.notes(format!("made by hand in the live build alone: {line}"));
+            }
+            changes
+        }
+        // A build of an earlier release.
+        None => compare::compare(&now, after),
+    };
     for role in connected {
         if !readers.contains(&role) {
             changes.breaks(format!(
@@ -87,6 +110,13 @@ async fn compare_with(
         ));
     }
     Ok(changes)
+}
+
+/// The readers, and everybody.
+fn roles(candidate: &Candidate<'_>) -> Vec<String> {
+    let mut roles = candidate.dataset.settings.readers.clone();
+    roles.push(rights::EVERYBODY.to_owned());
+    roles
 }
 
 /// Roles that were let in, by the move of the alias or by hand.

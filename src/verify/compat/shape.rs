@@ -111,11 +111,28 @@ pub struct Right {
 impl Shape {
     /// Reads the session's database; `roles` are those whose rights matter.
     pub async fn read(session: &Session, roles: &[String]) -> Result<Shape> {
+        Shape::parse(&Shape::text(session, roles).await?)
+    }
+
+    /// The same as JSON, to be kept.
+    pub async fn text(session: &Session, roles: &[String]) -> Result<String> {
         let row = session
             .query_one(include_str!("shape.sql"), &[&roles])
             .await
             .context("read what services can see")?;
-        serde_json::from_str(row.get(0)).context("read what services can see")
+        Ok(row.get(0))
+    }
+
+    /// What was kept.
+    pub fn parse(text: &str) -> Result<Shape> {
+        serde_json::from_str(text).context("read what services can see")
+    }
+
+    /// As it is for these roles: others have no rights in it.
+    #[must_use]
+    pub fn for_roles(mut self, roles: &[String]) -> Shape {
+        self.rights.retain(|right| roles.contains(&right.role));
+        self
     }
 
     /// A table, view or composite type.

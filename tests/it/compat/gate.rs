@@ -189,3 +189,35 @@ fn a_reader_who_would_be_left_out_is_a_breaking_change() {
     dataset_toml(&project, 1, &[&project.reader, other]);
     project.run().code(0);
 }
+
+#[test]
+fn what_somebody_has_changed_in_the_live_database_by_hand_is_told_and_stops_nothing() {
+    let project = published("compat_by_hand");
+    let cluster = project.cluster();
+    for sql in [
+        "create schema mine",
+        "create index by_hand on item (price)",
+        "grant select on item to public",
+    ] {
+        cluster.sql(&project.name, sql).unwrap();
+    }
+    project.items(6, "second");
+    project.run().code(0);
+    let found = finding(&project);
+    assert!(found.starts_with("warned: "), "{found}");
+    for line in [
+        "made by hand in the live build alone: schema mine: gone",
+        "made by hand in the live build alone: table item: the index btree (price) is gone",
+        "made by hand in the live build alone: PUBLIC lost SELECT on item",
+    ] {
+        assert!(found.contains(line), "{line}:\n{found}");
+    }
+    // The next night has nothing to tell.
+    project.items(7, "third");
+    project.run().code(0);
+    assert!(
+        finding(&project).starts_with("passed: "),
+        "{}",
+        finding(&project)
+    );
+}
