@@ -57,6 +57,96 @@ fn cut(bencher: Bencher, spelling: &str) {
         .bench(|| inputs::cut(&chunk, &dialect));
 }
 
+/// The same fields by other readers: pipes, 16 columns of `lineitem`, nothing quoted.
+mod readers {
+    use super::*;
+    use overnight::read::Newline;
+    use overnight::read::plain::{Line, Marks};
+
+    const FIELDS: usize = 16;
+
+    #[divan::bench]
+    fn csv(bencher: Bencher) {
+        through(bencher, |text| {
+            let mut reader = csv::ReaderBuilder::new()
+                .delimiter(b'|')
+                .quoting(false)
+                .has_headers(false)
+                .from_reader(text);
+            let mut record = csv::ByteRecord::new();
+            let mut fields = 0;
+            while reader.read_byte_record(&mut record).expect("whole records") {
+                fields += record.len();
+            }
+            fields
+        });
+    }
+
+    #[divan::bench]
+    fn csv_core(bencher: Bencher) {
+        through(bencher, |text| {
+            let mut reader = csv_core::ReaderBuilder::new()
+                .delimiter(b'|')
+                .quoting(false)
+                .build();
+            let (mut output, mut ends) = ([0; 4096], [0; 64]);
+            let (mut text, mut fields) = (text, 0);
+            loop {
+                let (outcome, read, _, ended) = reader.read_record(text, &mut output, &mut ends);
+                text = &text[read..];
+                match outcome {
+                    csv_core::ReadRecordResult::Record => fields += ended,
+                    csv_core::ReadRecordResult::End => return fields,
+                    // Asked once more, an empty text is the end.
+                    csv_core::ReadRecordResult::InputEmpty => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+    }
+
+    #[divan::bench]
+    fn simd_csv(bencher: Bencher) {
+        through(bencher, |text| {
+            let mut reader = simd_csv::ZeroCopyReaderBuilder::new()
+                .delimiter(b'|')
+                .has_headers(false)
+                .from_reader(text);
+            let mut fields = 0;
+            while let Some(record) = reader.read_byte_record().expect("whole records") {
+                fields += record.len();
+            }
+            fields
+        });
+    }
+
+    /// What loads use: the ends of all fields and lines first, then the fields as slices.
+    #[divan::bench]
+    fn marks(bencher: Bencher) {
+        let mut marks = Marks::default();
+        through(bencher, move |text| {
+            assert!(marks.find(text, b'|', Newline::Lf));
+            let mut records = marks.records(text, FIELDS);
+            let mut fields = 0;
+            while let Some((_, line)) = records.next() {
+                if let Line::Fields(found) = line {
+                    std::hint::black_box(found.get(FIELDS - 1));
+                    fields += found.ends.len();
+                }
+            }
+            fields
+        });
+    }
+
+    fn through(bencher: Bencher, mut read: impl FnMut(&[u8]) -> usize) {
+        let text = inputs::lineitem_text();
+        assert_eq!(read(&text), inputs::ROWS * FIELDS);
+        bencher
+            .counter(BytesCount::of_slice(&text))
+            .bench_local(|| read(&text));
+    }
+}
+
 /// Chunks to COPY rows: the two tables that every change is held against.
 mod rows {
     use super::*;

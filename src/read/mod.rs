@@ -25,7 +25,7 @@ pub mod nulls;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod parse;
-mod plain;
+pub mod plain;
 mod record_end;
 pub mod records;
 mod row;
