@@ -26,6 +26,11 @@ fn what_was_done_is_listed_with_who_when_and_why_and_cannot_be_changed_unseen() 
             "verified", "rotate", "verified", "rotate", "rollback", "release"
         ]
     );
+    // A build is named once: the reason of an event is more than its name, or nothing.
+    for line in told.lines().skip(1) {
+        let builds = line.matches(&format!("{name}_2")).count();
+        assert!(builds <= 1, "{line}");
+    }
     let rollback = told.lines().nth(5).unwrap();
     assert!(
         rollback.contains("overnight@") && rollback.ends_with("wrong premiums"),

@@ -686,3 +686,66 @@ fn none_of_these_stories_needs_a_superuser_but_to_arrange_it() {
     );
     assert_eq!(project.cluster().one("postgres", &sql), ADMIN);
 }
+
+/// What is asked of the operating system is asked of it, and of no program.
+#[test]
+fn nothing_but_the_servers_programs_is_looked_for_in_the_path() {
+    let mut project = Project::new("operators_path");
+    project.env.push(("PATH".into(), "/nowhere".into()));
+    project.write(
+        "overnight.toml",
+        "[brake]\nfolders = [\"/tmp\"]\nfree = \"1B\"\nfree_min = \"1B\"\n",
+    );
+    let path = format!("sources/{}/dataset.toml", project.name);
+    let toml = std::fs::read_to_string(project.path(&path)).unwrap();
+    // The shell and what it starts are ended, the children too.
+    project.write(
+        &path,
+        &format!("{toml}[external]\ncommand = [\"/bin/sh\", \"-c\", \"/bin/sleep 7777 & /bin/sleep 7777\"]\ntimeout = \"1s\"\n"),
+    );
+    project.items(5, "x");
+    project
+        .run()
+        .code(1)
+        .says(&["external: not done within 1.0 s and ended"]);
+    let sleeps = |entry: std::io::Result<std::fs::DirEntry>| {
+        let command = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&command)
+            .contains("7777")
+            .then_some(())
+    };
+    let left = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(sleeps)
+        .count();
+    assert_eq!(left, 0, "a process that the gate had started");
+    project.write(&path, &toml);
+    let ended = project.run().code(0);
+    assert!(!ended.stderr.contains("not watched"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_plan_counts_an_archive_once_however_many_members_it_has() {
+    let project = Project::new("operators_archive");
+    project.source("item", "table = \"item\"\nfiles = \"items.zip!*.csv\"\n");
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, ids) in [("a.csv", 1..3), ("b.csv", 3..5)] {
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file(name, options).unwrap();
+        let mut text = String::from("id,name,price,seen\n");
+        for id in ids {
+            text += &format!("{id},x,1.50,2026-01-01\n");
+        }
+        std::io::Write::write_all(&mut archive, text.as_bytes()).unwrap();
+    }
+    let bytes = archive.finish().unwrap().into_inner();
+    project.input("items.zip", &bytes);
+    let plan = project
+        .overnight(&["plan", &project.name, "--json"])
+        .code(0)
+        .json();
+    assert_eq!(plan["objects"], 1);
+    assert_eq!(plan["bytes"], bytes.len());
+    project.run().code(0);
+    assert_eq!(project.service("select count(*) from item"), "4");
+}

@@ -198,6 +198,12 @@ fn a_report_tells_everything_of_one_build() {
     ] {
         assert!(told.contains(text) || text == "put", "{text}:\n{told}");
     }
+    // The columns, of which there may be hundreds, come last.
+    let at = |heading: &str| told.find(&format!("\n{heading}\n")).unwrap();
+    assert!(
+        at("GATES") < at("STAGES") && at("STAGES") < at("COLUMNS"),
+        "{told}"
+    );
     // Of one that failed as well, by its own name or as the newest.
     night(&project, 1);
     project.sql("checks/010_never.sql", "select 1;\n");
