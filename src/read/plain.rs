@@ -183,10 +183,12 @@ impl<'c> PlainFields<'c> {
     }
 }
 
-impl<'c> Records<'c> {
-    /// Returns the next line, and the offset at which it begins.
+impl<'c> Iterator for Records<'c> {
+    /// A line, and the offset at which it begins.
+    type Item = (usize, Line<'c>);
+
     #[inline(always)]
-    pub fn next(&mut self) -> Option<(usize, Line<'c>)> {
+    fn next(&mut self) -> Option<(usize, Line<'c>)> {
         let line = self.lines.next()?;
         let found = line.last as usize + 1 - self.passed;
         let (ends, rest) = self.ends.split_at_checked(found)?;
