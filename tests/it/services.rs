@@ -234,6 +234,7 @@ const fs = require('fs');
   await pool.end();
 }})();"
     );
+    let log = story.project.path("log");
     let process = Command::new("node")
         .args(["-e", &program])
         .env("NODE_PATH", &modules)
@@ -242,22 +243,28 @@ const fs = require('fs');
         .env("SEEN", &file)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let seen = || std::fs::read_to_string(&file).unwrap_or_default();
-    let saw = |build: &str| wait_until(build, || seen().lines().next_back() == Some(build));
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let saw = |build: &str| {
+        wait_until(build, || {
+            assert_eq!(said(), "");
+            seen().lines().next_back() == Some(build)
+        });
+    };
     saw(&story.first);
     story.rotate();
     saw(&story.second);
     story.roll_back();
     saw(&story.first);
     std::fs::write(stop, "").unwrap();
-    let ended = crate::support::project::ended(process.wait_with_output().unwrap()).code(0);
+    crate::support::project::ended(process.wait_with_output().unwrap()).code(0);
     let seen = seen();
     let mut seen: Vec<&str> = seen.lines().collect();
     seen.dedup();
-    assert_eq!(seen, story.expected(), "{}", ended.stderr);
+    assert_eq!(seen, story.expected(), "{}", said());
 }
 
 /// PostGraphile, on a port of this machine, until dropped.
