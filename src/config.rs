@@ -89,7 +89,7 @@ pub enum CopyFormat {
     Text,
 }
 
-/// What is kept of a dataset.
+/// How many builds of a dataset are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Published builds.
@@ -113,7 +113,7 @@ pub struct FlipSettings {
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Config {
-    /// What is kept of a dataset that keeps so many published builds.
+    /// The retention of a dataset that keeps so many published builds.
     pub fn retention(&self, keep: usize) -> Retention {
         Retention {
             keep,

@@ -1,8 +1,8 @@
-//! A filled build that gates have refused: it stays for a while, so that an operator can look at its
-//! rows, or publish it all the same without loading them again.
+//! A filled build that gates have refused. It is kept for a while: an operator can inspect its rows, or
+//! accept the gates and publish it without another load.
 //!
-//! In: the lock of the dataset's builds. Out: a closed database whose sessions are read only unless they
-//! say otherwise. It is never compared with and never published; it has to become a verified build first.
+//! In: the lock of the dataset's builds. Out: a closed database with `default_transaction_read_only`. It is
+//! never a baseline and never published; it has to become a verified build first.
 
 use super::{Fate, allow_connections, end_sessions, find_database_by_oid, not_ours, sweep};
 use crate::crashpoint;
@@ -64,7 +64,7 @@ pub async fn refuse_gone(ledger: &Ledger, build: &Build) -> Result<()> {
     Ok(())
 }
 
-/// Opens a refused build to its owner for a look; sessions are read only unless they say otherwise.
+/// Opens a refused build to its owner; sessions are read only by default.
 pub async fn open(ledger: &Ledger, build: &Build) -> Result<()> {
     let (dataset, name) = (&build.dataset, &build.name);
     ledger
@@ -73,7 +73,7 @@ pub async fn open(ledger: &Ledger, build: &Build) -> Result<()> {
     allow_connections(ledger, name, true).await
 }
 
-/// Closes it after a look, and ends what is still connected.
+/// Closes it again and ends its sessions.
 pub async fn close(ledger: &Ledger, build: &Build) -> Result<()> {
     allow_connections(ledger, &build.name, false).await?;
     read_only(ledger, build, true).await?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long sessions may stay on the build before, where the move itself does not end them.
+/// How long sessions may use the previous build, where the move itself does not end them.
 const DRAIN: Duration = Duration::from_secs(300);
 
 /// One `[[pgbouncer]]` table: a pooler that services connect through.
@@ -60,7 +60,7 @@ pub enum RouterKind {
 #[derive(Debug, Clone)]
 pub struct RouterSettings {
     pub kind: RouterKind,
-    /// How long sessions may stay on the build before the move; then they are ended.
+    /// How long sessions may use the previous build after a move; then they are ended.
     pub drain: Duration,
     pub poolers: Vec<PoolerSettings>,
 }

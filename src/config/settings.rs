@@ -1,4 +1,4 @@
-//! What may be set, as flags, variables and keys of `overnight.toml`: the text that was typed.
+//! All settings as text: flags, variables and keys of `overnight.toml`.
 
 use super::router::PgBouncerTable;
 use super::watch;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What somebody typed: every value may come from a flag, a variable or the file.
+/// The settings as they were typed: every value may come from a flag, a variable or the file.
 #[derive(Debug, Default, Clone, clap::Args, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[command(next_help_heading = "Settings (also keys of overnight.toml)")]
@@ -165,7 +165,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "OVERNIGHT_ROUTER", value_name = "ROUTER")]
     #[schemars(extend("default" = "rename", "examples" = ["pgbouncer"], "enum" = ["rename", "pgbouncer", "pointer"]))]
     pub router: Option<String>,
-    /// How long sessions may stay on the build before a move; then they are ended
+    /// How long sessions may use the previous build after a move; then they are ended
     #[arg(long, global = true, env = "OVERNIGHT_DRAIN", value_name = "DURATION")]
     #[schemars(extend("x-default" = "5m; with rename the move ends them", "examples" = ["30m"]))]
     pub drain: Option<String>,
@@ -272,7 +272,7 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// Who is told what has happened
     #[arg(skip)]
-    #[schemars(extend("x-default" = "nobody", "examples" = [[{ "name": "pager", "on": ["failed"], "url": "env:PAGER_URL" }]]))]
+    #[schemars(extend("x-default" = "none", "examples" = [[{ "name": "pager", "on": ["failed"], "url": "env:PAGER_URL" }]]))]
     pub hook: Option<Vec<HookFile>>,
     /// Datasets whose aliases move together or not at all: the group's name, and its members
     #[arg(skip)]

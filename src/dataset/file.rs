@@ -54,8 +54,8 @@ pub struct DatasetFile {
     #[schemars(extend("default" = [], "examples" = [["plan", "plan_pkey"]]))]
     #[serde(default)]
     pub warm: Vec<String>,
-    /// Somebody outside who looks at each build before it is sealed.
-    #[schemars(extend("x-default" = "nobody", "examples" = [{ "command": ["./gates/compare"], "timeout": "10m" }]))]
+    /// An external command or URL that checks each build before it is sealed.
+    #[schemars(extend("x-default" = "none", "examples" = [{ "command": ["./gates/compare"], "timeout": "10m" }]))]
     pub external: Option<External>,
     /// A build waits for `overnight rotate` by an operator.
     #[schemars(extend("x-default" = "builds are published by the run", "examples" = [{ "expires": "12h" }]))]

@@ -1,4 +1,4 @@
-//! What is to be done tonight: nothing, a move of a build that waits, or a new build.
+//! Decides between nothing, the move of a build that waits, and a new build.
 
 use super::resume::{self, Resume};
 use super::{Options, Run, early, inputs, wait};
@@ -14,7 +14,7 @@ use crate::verify::VerifiedBuild;
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 
-/// What is known before anything is made.
+/// The decision.
 pub(super) enum Planned<'r> {
     /// The live build, of this name, was made from exactly these inputs.
     Unchanged(String),
@@ -43,7 +43,7 @@ pub(super) async fn pin(place: &Workplace, dataset: &Dataset) -> Result<(Locatio
 }
 
 impl<'r> Run<'r> {
-    /// Finds out what is to be done tonight.
+    /// Decides what the run does.
     pub(super) async fn plan(
         mut self,
         digest: &str,

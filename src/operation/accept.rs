@@ -1,4 +1,4 @@
-//! Makes a refused build a verified one, because somebody takes the responsibility for its gates.
+//! Makes a refused build a verified one: an operator accepts the gates that refused it.
 //!
 //! What the gates found when they refused it is in the ledger and stays true while the same build is
 //! live; otherwise every gate is asked again. No row is loaded or changed.
@@ -16,7 +16,7 @@ use crate::schema::files::SqlFiles;
 use crate::verify::{Candidate, Findings, Passed, verify};
 use anyhow::{Result, bail};
 
-/// A refused build, and what somebody accepts of it.
+/// A refused build and the gates that an operator accepts.
 pub(super) struct Accepting<'a> {
     pub place: &'a Workplace,
     pub ledger: &'a Ledger,
@@ -26,7 +26,7 @@ pub(super) struct Accepting<'a> {
 }
 
 impl Accepting<'_> {
-    /// Verifies the build with what is accepted.
+    /// Verifies the build with the accepted gates.
     ///
     /// # Errors
     /// Status 1 while a gate that it did not pass is not accepted, status 75 while a run is under way;
@@ -105,7 +105,7 @@ impl Accepting<'_> {
     }
 }
 
-/// What is still to be accepted.
+/// The gates that are not accepted yet.
 fn not_accepted(build: &Build, gates: &[Gate]) -> Problem {
     let (dataset, name) = (&build.dataset, &build.name);
     let stops: Vec<&Gate> = gates.iter().filter(|gate| gate.stops()).collect();

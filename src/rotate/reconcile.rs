@@ -362,7 +362,7 @@ async fn repair_build(
             }
         }
         State::Refused => match database {
-            // Open since a look that was killed; somebody who is still looking is let be.
+            // Left open by an `inspect` that was killed, unless it has sessions.
             Some(database) if database.allow_connections => {
                 if sessions_in(ledger, database.oid).await? == 0 {
                     refused::close(ledger, build).await?;

@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Router {
     pub way: Way,
-    /// How long sessions may stay on the build before a move.
+    /// How long sessions may use the previous build after a move.
     pub drain: Duration,
 }
 

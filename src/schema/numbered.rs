@@ -70,7 +70,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<NumberedFile>> {
     Ok(files)
 }
 
-/// Fails where two files have one number: which of them runs first is then nobody's decision.
+/// Fails where two files have one number: their order is then undefined.
 ///
 /// # Errors
 /// Names both.

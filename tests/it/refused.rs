@@ -1,4 +1,4 @@
-//! A build that gates have refused: kept for a look, and published by whoever takes the responsibility.
+//! A build that gates have refused: kept for inspection, and published by an operator who accepts the gates.
 
 use crate::support::cluster::LOADER;
 use crate::support::{Project, check_invariants};
@@ -511,7 +511,7 @@ fn every_gate_can_be_accepted_without_loading_again() {
         check_invariants(&project);
         tried.push(gate.to_owned());
     }
-    // Nobody adds a gate and forgets it here.
+    // Every gate has a story here.
     let project = Project::new("accept_names");
     project.items(1, "x");
     let all = project.overnight(&["run", &project.name, "--accept", "nothing", "--reason", "x"]);

@@ -1,10 +1,10 @@
--- Makes ready what plan_drug_cost is filled from: everything about a price but the price, and how
--- they come together. The two files 120 fill it side by side, and 130 drops what is made here.
+-- Prepares the inputs of plan_drug_cost: everything about a price but the price, and the query that
+-- joins them. The two files 120 fill it side by side, and 130 drops what is made here.
 -- Assumes that 110 has run. A price without a formulary entry, and a tier without a cost share, make
 -- no row; checks/040 and 060 say where there are many.
 --
--- What is small stands in tables with statistics: as parts of one statement nobody knows their sizes,
--- and the join over tens of millions of prices goes astray. They are unlogged and not temporary,
+-- The small inputs are tables with statistics: as parts of one statement the planner does not know
+-- their sizes, and plans the join over tens of millions of prices badly. They are unlogged and not temporary,
 -- because other sessions read them.
 create schema derive;
 

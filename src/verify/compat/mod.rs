@@ -1,7 +1,7 @@
 //! The gate `compatibility`: whether services can go on with the candidate as with the live build.
 //!
-//! In: a finished build, read from its catalog, and the live one as it was finished, kept in the ledger: what
-//! somebody has changed in the live database by hand is told and stops nothing. Out: one [`Gate`] that
+//! In: a finished build, read from its catalog, and the live one as it was finished, kept in the ledger: changes
+//! made by hand in the live database since are a warning. Out: one [`Gate`] that
 //! lists every breaking change, or passes. A raised `schema_version` says that the change is meant:
 //! it passes, and which services can follow is the question of the consumers. On a first night
 //! there is nothing to compare with.

@@ -123,7 +123,7 @@ impl Shape {
         Ok(row.get(0))
     }
 
-    /// What was kept.
+    /// Parses the kept JSON.
     pub fn parse(text: &str) -> Result<Shape> {
         serde_json::from_str(text).context("read what services can see")
     }

@@ -191,7 +191,7 @@ fn a_reader_who_would_be_left_out_is_a_breaking_change() {
 }
 
 #[test]
-fn what_somebody_has_changed_in_the_live_database_by_hand_is_told_and_stops_nothing() {
+fn changes_by_hand_in_the_live_database_are_a_warning() {
     let project = published("compat_by_hand");
     let cluster = project.cluster();
     for sql in [
