@@ -94,19 +94,6 @@ pub async fn read_only(ledger: &Ledger, build: &Build, on: bool) -> Result<()> {
         .with_context(|| format!("{how} for `{}`", build.name))
 }
 
-/// Drops the refused builds that are older than `build`. What cannot be dropped is only logged.
-pub async fn drop_older(ledger: &Ledger, server: &Server, build: &Build, why: &str) {
-    let builds = match ledger.builds(&build.dataset).await {
-        Ok(builds) => builds,
-        Err(error) => return tracing::warn!("{}", explain_chain(&error)),
-    };
-    for older in builds {
-        if older.state == State::Refused && older.id < build.id {
-            let_go(ledger, server, &older, why).await;
-        }
-    }
-}
-
 /// Drops one refused build, and ends its sessions. What cannot be dropped is only logged. Says whether its
 /// room is free now.
 pub async fn let_go(ledger: &Ledger, server: &Server, build: &Build, why: &str) -> bool {

@@ -17,6 +17,7 @@ mod findings;
 pub mod flips;
 pub mod groups;
 mod inputs;
+mod loads;
 mod locks;
 pub mod profiles;
 pub mod projects;

@@ -27,6 +27,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
+/// Shorter index builds are not recorded one by one: a table may have thousands of partitions.
+const SHORTEST_JOB: Duration = Duration::from_millis(10);
+
 impl Run<'_> {
     /// Loads, puts back, derives, analyzes.
     pub(super) async fn fill(
@@ -148,7 +151,11 @@ impl Run<'_> {
         loading: Option<Loading>,
     ) -> Result<()> {
         let open = || self.open(build, "index");
-        let told = |job: &Job, took: Duration| self.progress.part_took(job.to_string(), took);
+        let told = |job: &Job, took: Duration| {
+            if took >= SHORTEST_JOB {
+                self.progress.part_took(job.to_string(), took);
+            }
+        };
         work_off(jobs, open, limits, sizes, loading, told)
             .await
             .context("put indexes and keys back")

@@ -1,12 +1,13 @@
-//! What becomes of a build whose run has failed.
+//! Keeps or drops the builds that no run will publish: after a failure, and refused ones after their time.
 
 use super::Run;
-use crate::build::end_sessions;
 use crate::build::unfinished::{self, Unfinished};
+use crate::build::{end_sessions, refused};
 use crate::deadline;
 use crate::ledger::{Build, State};
 use crate::postgres::error::{self as pg_error, explain_chain};
 use crate::problem::{Status, status_of};
+use crate::retire::decide::refused_beyond;
 use crate::room::is_out_of_room;
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -39,6 +40,20 @@ impl Run<'_> {
             }
         }
         self.abandon(build, error).await;
+    }
+
+    /// Drops refused builds after their time, and all but the newest. A build that cannot be dropped is
+    /// logged and tried again by the next run.
+    pub(super) async fn drop_expired(&self) {
+        let (ledger, server) = (self.ledger, &self.place.server);
+        let builds = match ledger.builds(&self.dataset.name).await {
+            Ok(builds) => builds,
+            Err(error) => return tracing::warn!("{}", explain_chain(&error)),
+        };
+        for build in refused_beyond(&builds, self.place.config.refused_keep) {
+            let why = "its time is over, or gates have refused a newer one";
+            refused::let_go(ledger, server, &build, why).await;
+        }
     }
 
     async fn keep(&self, build: &Build, error: &anyhow::Error) -> Result<bool> {

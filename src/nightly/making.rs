@@ -15,7 +15,6 @@ use crate::postgres::error as pg_error;
 use crate::rotate::probe::Prober;
 use crate::schema::numbered::NumberedFile;
 use crate::schema::run as numbered_run;
-use crate::switch;
 use crate::verify::{Candidate, Findings, VerifiedBuild, verify};
 use anyhow::{Context, Error, Result};
 use std::time::Instant;
@@ -156,18 +155,16 @@ impl Run<'_> {
 
     /// Keeps a build that gates have refused, if it is to be kept. Returns why the run fails.
     async fn refuse(&self, build: &Build, keeper: Session, refusal: Error) -> Error {
-        let (ledger, server) = (self.ledger, &self.place.server);
         if self.place.config.refused_keep.is_zero() {
             return refusal;
         }
         keeper.close().await;
         let reason = pg_error::explain_chain(&refusal);
-        if let Err(error) = refused::refuse(ledger, build, &reason).await {
+        if let Err(error) = refused::refuse(self.ledger, build, &reason).await {
             tracing::warn!(build = %build.name, "{}", pg_error::explain_chain(&error));
             return refusal;
         }
-        let older = "gates have refused a newer build";
-        refused::drop_older(ledger, server, build, older).await;
+        self.drop_expired().await;
         refused::with_commands(refusal, build)
     }
 
@@ -228,9 +225,7 @@ impl Run<'_> {
     /// A session of the owner in the build, whose statements have the declared limit.
     pub(super) async fn open(&self, build: &Build, purpose: &str) -> Result<Session> {
         let session = self.place.server.connect(&build.name, purpose).await?;
-        if let Some(limit) = self.place.config.statement_limit
-            && switch::on("files.statement_limit")
-        {
+        if let Some(limit) = self.place.config.statement_limit {
             session.limit(limit, limit).await?;
         }
         Ok(session)

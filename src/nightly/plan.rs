@@ -65,6 +65,7 @@ impl<'r> Run<'r> {
                 )));
             }
             let why = "the live build was made from the inputs of the night";
+            self.drop_expired().await;
             resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
             ledger
                 .event(&dataset.name, Some(live.id), "unchanged", "")
@@ -79,6 +80,7 @@ impl<'r> Run<'r> {
         if let Some(verified) = self.waiting_build(digest, live, options).await? {
             self.progress.build(&verified.build().name);
             let why = "a build of the same inputs is verified";
+            self.drop_expired().await;
             resume::sweep_unfinished(ledger, &place.server, &dataset.name, why).await?;
             return Ok(Planned::Waiting(self, Box::new(verified)));
         }

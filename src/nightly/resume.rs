@@ -124,6 +124,7 @@ impl Run<'_> {
         options: &Options,
     ) -> Result<Option<Build>> {
         self.reopen_refused(digest, options).await?;
+        self.drop_expired().await;
         let mut found = None;
         let mut others = Vec::new();
         for build in self.ledger.builds(&self.dataset.name).await? {
@@ -191,7 +192,7 @@ impl Run<'_> {
         if options.resume == Resume::Never {
             return Ok(Some("--fresh was asked for".into()));
         }
-        if switch::on("resume.inputs") && !inputs::same_content(&build.input_digest, digest) {
+        if !inputs::same_content(&build.input_digest, digest) {
             return Ok(Some(OTHER_INPUTS.into()));
         }
         Ok(
@@ -222,7 +223,7 @@ impl Run<'_> {
         let read = read.await;
         session.close().await;
         let (locale, tables, why_not) = read?;
-        if tables == 0 && switch::on("resume.inputs") {
+        if tables == 0 {
             return Ok(Some(OTHER_INPUTS.into()));
         }
         if why_not.is_some() {

@@ -3,7 +3,6 @@
 use super::place::{Found, Role, list, working_prefix};
 use crate::postgres::{Server, Session, end_sessions, quote_ident, sqlstate};
 use crate::problem::Problem;
-use crate::switch;
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
 
@@ -66,7 +65,7 @@ pub async fn drop_ours(server: &Server, session: &Session, found: &Found) -> Res
             row.try_get::<_, String>(0)
                 .is_ok_and(|nonce| nonce == found.nonce)
         });
-        if !ours && switch::on("subset.own") {
+        if !ours {
             bail!(Problem::refused(format!(
                 "`{}` is not dropped: the stamp inside is not the one that its comment names",
                 found.name

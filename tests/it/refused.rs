@@ -340,6 +340,29 @@ fn the_newest_refused_build_stays_for_its_time_and_makes_room() {
     check_invariants(&project);
 }
 
+#[test]
+fn a_night_without_new_inputs_drops_a_refused_build_after_its_time() {
+    let project = Project::new("refused_unchanged");
+    let build = refused(&project);
+    project.items(10, "good");
+    let unchanged = project.run().code(0);
+    assert!(
+        unchanged.stdout.contains("inputs unchanged"),
+        "{}",
+        unchanged.stdout
+    );
+    assert_eq!(project.refused(), std::slice::from_ref(&build));
+    let old =
+        "update ledger.build set refused_at = now() - interval '25 hours' where state = 'refused'";
+    project.cluster().sql(&project.control, old).unwrap();
+    project
+        .run()
+        .code(0)
+        .says(&["the refused build is dropped: its time is over"]);
+    assert_eq!(oid(&project, &build), "");
+    check_invariants(&project);
+}
+
 fn refused_again(project: &Project, rows: usize) -> String {
     project.items(rows, "bad");
     refuse(project, &format!("{rows} offending rows"))

@@ -151,11 +151,12 @@ impl Run<'_> {
         }
     }
 
-    /// Drops the builds that gates have refused where a disk is short, and looks again.
+    /// Drops the builds that gates have refused where a disk gets short, and looks again.
     async fn look_at_disk_and_make_room(&self, folders: &[PathBuf]) -> Result<Duration, Problem> {
+        let was_short = self.brake.throttle.is_held_by(Cause::Disk);
         let looked = self.look_at_disk(folders).await;
-        let is_short = looked.is_err() || self.brake.throttle.is_held_by(Cause::Disk);
-        if is_short && self.drop_refused().await {
+        let is_short = !was_short && self.brake.throttle.is_held_by(Cause::Disk);
+        if (is_short || looked.is_err()) && self.drop_refused().await {
             return self.look_at_disk(folders).await;
         }
         looked
