@@ -19,7 +19,6 @@ use crate::schema::catalog::Catalog;
 use crate::schema::late::{Late, root_of};
 use crate::schema::set_aside::SetAside;
 use crate::schema::tables;
-use crate::switch;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
